@@ -1,0 +1,51 @@
+# Every target prints what it does: `make help`.
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+STAMP  := $(VENV)/.ready
+.DEFAULT_GOAL := help
+
+.PHONY: help setup demo check test lint bench lock clean
+
+help: ## Show this list
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(STAMP) ## Make .venv and install what the lock file pins (checked by hash)
+
+$(STAMP): requirements/dev.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 14))' \
+	  || { echo "schemagate needs Python 3.11 to 3.14; name one: make PYTHON=python3.11 $(MAKECMDGOALS)" >&2; exit 1; }
+	@echo "setting up $(VENV) (first run only)"
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $(STAMP)
+
+demo: $(STAMP) ## Play the story of a Gateway upgrade over real HTTPS on the embedded cluster (seconds)
+	@$(BIN)/schemagate demo
+
+check: $(STAMP) ## The fast inner loop: lint and the tests of the pure core (under a minute)
+	@$(MAKE) --no-print-directory lint
+	@HYPOTHESIS_PROFILE=quick $(BIN)/python -m pytest -q -x -n 2 tests/policy tests/certs tests/audit tests/test_layers.py
+
+test: $(STAMP) ## Everything: lint, all tests, docs in step with the code
+	@$(MAKE) --no-print-directory lint
+	@$(BIN)/python -m pytest -n 2
+
+lint: $(STAMP) ## ruff, mypy strict, import contract
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-cache
+
+bench: $(STAMP) ## CPU per request and latency beside a trivial handler, as ratios; writes bench.json
+	@$(BIN)/python -m tests.bench --output bench.json
+
+lock: ## Pin all dependencies again (needs uv)
+	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate \
+	  --custom-compile-command "make lock" -q --upgrade pyproject.toml -o requirements/runtime.txt
+	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate \
+	  --custom-compile-command "make lock" -q --upgrade pyproject.toml --group dev -o requirements/dev.txt
+
+clean: ## Remove what the other targets made
+	rm -rf $(VENV) .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache bench.json

@@ -1,0 +1,1 @@
+"""What became of rollouts that were turned away."""

@@ -1,0 +1,1 @@
+"""Runs migrations: gathers what is, asks the rules what to do, does it."""

@@ -1,0 +1,62 @@
+"""Conditions of a record, by metav1's rules: a time of transition that moves only when the status does.
+
+Ready is what kstatus and Argo CD read: True when nothing has to be done, and False with a reason otherwise.
+"""
+
+from dataclasses import replace
+from datetime import datetime
+
+from webhook.policy.inputs import short
+from webhook.policy.record import Condition, Phase, RecordStatus
+
+_PROGRESSING = frozenset({Phase.PENDING, Phase.WAITING, Phase.RUNNING, Phase.SUPERSEDED})
+
+
+def with_conditions(status: RecordStatus, previous: RecordStatus, now: datetime) -> RecordStatus:
+    """Give the status with its conditions; ``previous`` is what was stored before."""
+    phase = status.phase or Phase.PENDING
+    reason, message = _reason(status, phase), _message(status, phase)
+    settled = phase in {Phase.COMPLETE, Phase.DISABLED}
+    states = {
+        "Ready": settled,
+        "MigrationComplete": phase is Phase.COMPLETE,
+        "Progressing": phase in _PROGRESSING,
+        "Degraded": phase is Phase.FAILED,
+    }
+    before = {condition.type: condition for condition in previous.conditions}
+    return replace(
+        status,
+        conditions=tuple(
+            _condition(
+                Condition(
+                    type=kind,
+                    status="True" if on else "False",
+                    reason=reason,
+                    message=message,
+                    observed_generation=status.observed_generation,
+                ),
+                before.get(kind),
+                now,
+            )
+            for kind, on in states.items()
+        ),
+    )
+
+
+def _condition(condition: Condition, before: Condition | None, now: datetime) -> Condition:
+    moved = before.last_transition_time if before and before.status == condition.status else now
+    return replace(condition, last_transition_time=moved)
+
+
+def _reason(status: RecordStatus, phase: Phase) -> str:
+    if phase is Phase.FAILED and status.failure:
+        return status.failure.classification.value
+    return f"Migration{phase.value}"
+
+
+def _message(status: RecordStatus, phase: Phase) -> str:
+    if phase is Phase.DISABLED:
+        return "nothing to migrate"
+    if phase is Phase.FAILED and status.failure:
+        return status.failure.message or "the migration failed"
+    return f"migration {short(status.spec_hash)} of {status.image} is {phase.value}"

@@ -1,0 +1,114 @@
+"""A small model of how the kubelet builds a container's environment.
+
+Rules as in ``makeEnvironmentVariables`` of pkg/kubelet/kubelet_pods.go and third_party/forked/golang/expansion
+(Kubernetes 1.36): ``envFrom`` in order, later sources win; then ``env`` in order, which beats ``envFrom``;
+``$(NAME)`` expands from what is set so far, ``$$`` is an escaped dollar, and an undefined ``$(NAME)`` stays
+literal; an optional reference to a missing key leaves the variable as it was.
+
+Secrets are never read, so a value may be unknown.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from webhook.policy.objects import ConfigMap, Container, EnvVar
+
+_REFERENCE = re.compile(r"\$(\$|\(([^)]*)\))")
+_SPECIAL = re.compile(r"\$(?=[$(])")
+
+
+@dataclass(frozen=True, slots=True)
+class Secretive:
+    """A value that comes from where we do not look; ``origin`` names the place, never the value."""
+
+    origin: str
+
+
+Value = str | Secretive
+ConfigMaps = Mapping[str, ConfigMap | None]
+
+
+@dataclass(slots=True)
+class Environment:
+    """What a container's variables are, as far as ConfigMaps and literals tell.
+
+    ``missing`` holds the ConfigMaps (or ``map/key``) that must exist and do not. A key of an ``envFrom`` Secret
+    is not in ``values``, since nobody here knows that it exists.
+    """
+
+    values: dict[str, Value] = field(default_factory=dict)
+    missing: list[str] = field(default_factory=list)
+
+    def known(self, name: str) -> str | None:
+        """Give the variable's text if it is set to a known one, else None."""
+        value = self.values.get(name)
+        return value if isinstance(value, str) else None
+
+
+def expand(text: str, lookup: Callable[[str], Value | None]) -> Value:
+    """Expand ``$(NAME)`` as the kubelet does; unknown as soon as a part is unknown."""
+    unknown: list[Secretive] = []
+
+    def replace(found: re.Match[str]) -> str:
+        if found[1] == "$":
+            return "$"
+        value = lookup(found[2])
+        if isinstance(value, Secretive):
+            unknown.append(value)
+            return ""
+        return found[0] if value is None else value
+
+    expanded = _REFERENCE.sub(replace, text)
+    return unknown[0] if unknown else expanded
+
+
+def escape(text: str) -> str:
+    """Give a literal that the kubelet expands to exactly this text."""
+    return _SPECIAL.sub(r"$\g<0>", text)
+
+
+def config_maps_of(container: Container) -> frozenset[str]:
+    """Give the names of all ConfigMaps that the container's environment refers to."""
+    named = {source.config_map_ref.name for source in container.env_from or () if source.config_map_ref}
+    for variable in container.env or ():
+        if variable.value_from and variable.value_from.config_map_key_ref:
+            named.add(variable.value_from.config_map_key_ref.name)
+    return frozenset(named)
+
+
+def resolve(container: Container, config_maps: ConfigMaps) -> Environment:
+    """Work out the container's environment from the ConfigMaps given by name (None or absent: no such map)."""
+    environment = Environment()
+    for source in container.env_from or ():
+        if source.config_map_ref is None:
+            continue
+        config_map = config_maps.get(source.config_map_ref.name)
+        if config_map is None:
+            if not source.config_map_ref.optional:
+                environment.missing.append(source.config_map_ref.name)
+            continue
+        for key, value in (config_map.data or {}).items():
+            environment.values[source.prefix + key] = value
+    for variable in container.env or ():
+        value_or_none = _value_of(variable, environment, config_maps)
+        if value_or_none is not None:
+            environment.values[variable.name] = value_or_none
+    return environment
+
+
+def _value_of(variable: EnvVar, environment: Environment, config_maps: ConfigMaps) -> Value | None:
+    """Give the value of one ``env`` entry, or None when it leaves the variable as it was."""
+    if variable.value:
+        return expand(variable.value, environment.values.get)
+    if variable.value_from is None:
+        return ""
+    reference = variable.value_from.config_map_key_ref
+    if reference is None:
+        secret = variable.value_from.secret_key_ref
+        return Secretive(f"secret:{secret.name}/{secret.key}" if secret else "field")
+    config_map = config_maps.get(reference.name)
+    value = (config_map.data or {}).get(reference.key) if config_map else None
+    if value is None and not reference.optional:
+        environment.missing.append(f"{reference.name}/{reference.key}")
+    return value

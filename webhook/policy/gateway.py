@@ -1,0 +1,65 @@
+"""Which container is the Gateway, and which Deployment a pod belongs to."""
+
+from collections.abc import Iterable
+
+from webhook.policy.names import (
+    GATEWAY_CONTAINER,
+    GATEWAY_KIND,
+    LICENSE_PATH,
+    NODE_PROPERTIES_PATH,
+    POD_TEMPLATE_HASH,
+)
+from webhook.policy.objects import Container, ObjectMeta, Pod, PodSpec, Volume
+
+
+def gateway_index(spec: PodSpec, named: str | None = None) -> int | None:
+    """Give the index of the gateway container, or None when there is none.
+
+    ``named`` is the value of the annotation ``schemagate.io/gateway-container``. Without it, the container
+    that mounts the license: it is first under the operator and last under the Helm chart.
+    """
+    for index, container in enumerate(spec.containers or ()):
+        if container.name == named if named else mounts(container, LICENSE_PATH):
+            return index
+    return None
+
+
+def gateway_container(spec: PodSpec, metas: Iterable[ObjectMeta] = ()) -> Container | None:
+    """Give the gateway container; the first annotation found on ``metas`` overrides the license mount."""
+    index = gateway_index(spec, named_container(metas))
+    return None if index is None else (spec.containers or ())[index]
+
+
+def named_container(metas: Iterable[ObjectMeta]) -> str | None:
+    """Give the container that an annotation names as the Gateway, or None."""
+    return next((name for meta in metas if (name := meta.annotation(GATEWAY_CONTAINER))), None)
+
+
+def mounts(container: Container, path: str) -> bool:
+    """Tell whether a container mounts something at exactly this path."""
+    return any(mount.mount_path == path for mount in container.volume_mounts or ())
+
+
+def node_properties_volume(spec: PodSpec, container: Container) -> Volume | None:
+    """Give the volume that the container's ``node.properties`` comes from, or None."""
+    names = {mount.name for mount in container.volume_mounts or () if mount.mount_path == NODE_PROPERTIES_PATH}
+    return next((volume for volume in spec.volumes or () if volume.name in names), None)
+
+
+def deployment_of(pod: Pod) -> str | None:
+    """Give the name of the Deployment whose ReplicaSet owns the pod, or None for any other pod.
+
+    A Deployment names its ReplicaSets ``<deployment>-<pod-template-hash>`` and labels their pods with the
+    hash (kube-controller-manager, Kubernetes 1.36).
+    """
+    owner = pod.metadata.controller("ReplicaSet")
+    revision = (pod.metadata.labels or {}).get(POD_TEMPLATE_HASH)
+    if owner is None or not revision or not owner.name.endswith(f"-{revision}"):
+        return None
+    return owner.name.removesuffix(f"-{revision}") or None
+
+
+def gateway_owner(meta: ObjectMeta) -> str | None:
+    """Give the name of the Gateway resource that controls the object, or None (Helm, plain)."""
+    owner = meta.controller(GATEWAY_KIND)
+    return owner.name if owner else None

@@ -1,0 +1,179 @@
+"""Who is governed, by what, and with which settings.
+
+A pure function of record, Gateway, Deployment and namespace. The webhook asks it directly, so that a Deployment
+created a moment after its Gateway is governed before the controller has written a record.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import Any
+
+from webhook.errors import InvalidObjectError
+from webhook.policy.gateway import gateway_owner
+from webhook.policy.names import (
+    ACTIVE_DEADLINE_SECONDS,
+    CLEAR_LOCKS,
+    ENFORCE,
+    JDBC_URL,
+    LIQUIBASE_LOG_LEVEL_ANNOTATION,
+    MIGRATION_JOB,
+    MIGRATION_JOB_ENABLED,
+)
+from webhook.policy.objects import Gateway, Namespace, ObjectMeta
+from webhook.policy.record import FirstInstall, LogLevel, Mode, Record, RecordSpec, RecordStatus, read_spec
+
+
+class Source(StrEnum):
+    """Where the wish to be governed comes from, strongest first."""
+
+    RECORD = "Record"
+    GATEWAY = "Gateway"
+    DEPLOYMENT = "Deployment"
+    NAMESPACE = "Namespace"
+
+
+@dataclass(frozen=True, slots=True)
+class Governance:
+    """How one Deployment is governed.
+
+    ``spec`` is the effective one, ``mode`` and ``first_install`` are resolved through the namespace and the
+    defaults. ``announced`` is an image that a Gateway or record already names as the target, so that its
+    migration is on its way whatever becomes of the request. ``problem`` says what an annotation has wrong.
+    """
+
+    source: Source
+    spec: RecordSpec
+    status: RecordStatus
+    mode: Mode
+    first_install: FirstInstall
+    announced: str = ""
+    problem: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Claims:
+    """All that governance depends on.
+
+    ``deployments`` holds the new and the old metadata of the Deployment: an annotation dropped in the very
+    update that it should guard against still counts.
+    """
+
+    record: Record | None = None
+    gateway: Gateway | None = None
+    deployments: Sequence[ObjectMeta] = ()
+    namespace: Namespace | None = None
+    default_mode: Mode = Mode.REJECT
+
+
+def govern(claims: Claims) -> Governance | None:
+    """Give the governance of a Deployment, or None when nothing asks for it or a user's record turns it off."""
+    found = _source(claims)
+    if found is None:
+        return None
+    source, spec, problem = found
+    if not spec.enabled:
+        return None
+    return Governance(
+        source=source,
+        spec=spec,
+        status=claims.record.status if claims.record else RecordStatus(),
+        mode=spec.mode or _namespace_mode(claims.namespace) or claims.default_mode,
+        first_install=spec.first_install or _first_install(claims),
+        announced=spec.image or (claims.gateway.spec.app.image if claims.gateway else ""),
+        problem=problem,
+    )
+
+
+def source_spec(claims: Claims) -> tuple[Source, RecordSpec] | None:
+    """Give the spec that the controller keeps in a managed record, or None when no source asks for one."""
+    found = _wish(claims)
+    return found[:2] if found else None
+
+
+def _source(claims: Claims) -> tuple[Source, RecordSpec, str | None] | None:
+    record = claims.record
+    if record is not None and not record.managed:
+        return Source.RECORD, record.spec, None
+    wish = _wish(claims)
+    if wish is None:
+        # The source is gone, but the controller has not deleted the record yet: guard until it has.
+        return (Source.RECORD, record.spec, None) if record else None
+    if record is None:
+        return wish
+    # An announced image and per-record choices live on the record alone; the source rules the rest.
+    source, spec, problem = wish
+    kept = record.spec
+    merged = replace(
+        spec,
+        image=kept.image,
+        mode=kept.mode,
+        runner=kept.runner,
+        first_install=kept.first_install,
+        pod_attempts=kept.pod_attempts,
+        gateway_version=kept.gateway_version or spec.gateway_version,
+    )
+    return source, merged, problem
+
+
+def _wish(claims: Claims) -> tuple[Source, RecordSpec, str | None] | None:
+    if claims.gateway is not None:
+        job = claims.gateway.spec.app.management.database.migration_job
+        if job is not None and job.enabled:
+            return _checked(Source.GATEWAY, _gateway_fields(claims.gateway))
+        if _asks(claims.gateway.metadata):
+            return _checked(Source.GATEWAY, _annotated_fields(claims.gateway.metadata))
+    for meta in claims.deployments:
+        if _asks(meta):
+            return _checked(Source.DEPLOYMENT, _annotated_fields(meta))
+    if _namespace_mode(claims.namespace) is not None:
+        return Source.NAMESPACE, RecordSpec(), None
+    return None
+
+
+def _asks(meta: ObjectMeta) -> bool:
+    return (meta.annotation(MIGRATION_JOB) or "").strip().lower() == MIGRATION_JOB_ENABLED
+
+
+def _gateway_fields(gateway: Gateway) -> dict[str, Any]:
+    database = gateway.spec.app.management.database
+    job = database.migration_job
+    fields: dict[str, Any] = {"gatewayVersion": gateway.spec.version}
+    if job is not None:
+        fields |= {"jdbcUrl": job.jdbc_url, "clearLocks": job.clear_locks}
+        if job.active_deadline_seconds is not None:
+            fields["activeDeadlineSeconds"] = job.active_deadline_seconds
+    if database.liquibase_log_level in set(LogLevel):
+        fields["liquibaseLogLevel"] = database.liquibase_log_level
+    return fields
+
+
+def _annotated_fields(meta: ObjectMeta) -> dict[str, Any]:
+    wire = {
+        JDBC_URL: "jdbcUrl",
+        CLEAR_LOCKS: "clearLocks",
+        ACTIVE_DEADLINE_SECONDS: "activeDeadlineSeconds",
+        LIQUIBASE_LOG_LEVEL_ANNOTATION: "liquibaseLogLevel",
+    }
+    return {name: value for note, name in wire.items() if (value := meta.annotation(note)) is not None}
+
+
+def _checked(source: Source, fields: Mapping[str, Any]) -> tuple[Source, RecordSpec, str | None]:
+    """Read the fields; a bad one leaves the Deployment governed with defaults and says so."""
+    try:
+        return source, read_spec(fields), None
+    except InvalidObjectError as error:
+        return source, RecordSpec(), f"{source} settings: {error}"
+
+
+def _namespace_mode(namespace: Namespace | None) -> Mode | None:
+    label = ((namespace.metadata.labels or {}).get(ENFORCE, "") if namespace else "").strip().lower()
+    if not label:
+        return None
+    return next((mode for mode in Mode if mode.lower() == label), Mode.REJECT)
+
+
+def _first_install(claims: Claims) -> FirstInstall:
+    """Default: Migrate where a Gateway resource runs the show, as its operator does; else the pods migrate."""
+    operated = claims.gateway is not None or any(gateway_owner(meta) for meta in claims.deployments)
+    return FirstInstall.MIGRATE if operated else FirstInstall.GATEWAY

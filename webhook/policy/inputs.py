@@ -1,0 +1,144 @@
+"""The inputs of a migration and their hash: what decides whether a rollout needs a new one."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from webhook.policy import jdbc
+from webhook.policy.environment import ConfigMaps, Environment, Secretive, resolve
+from webhook.policy.gateway import node_properties_volume
+from webhook.policy.names import DISKLESS_CONFIG, SSG_DATABASE_JDBC_URL, SSG_DATABASE_TYPE
+from webhook.policy.objects import Container, PodSpec
+from webhook.policy.record import RecordSpec
+
+FORMAT = 1
+"""Number of the canonical form. Raise it with every change of the pre-image: all hashes change with it."""
+
+_EMBEDDED_TYPES = frozenset({"h2", "derby"})
+
+
+@dataclass(frozen=True, slots=True)
+class MigrationInputs:
+    """What a migration depends on.
+
+    ``jdbc_url`` carries no credentials; it is a JDBC URL, ``node.properties:<secret>`` or
+    ``secret:<name>/<key>`` where the URL lies in a place that is not read. ``network`` is canonical JSON of the
+    pod fields that decide where a host name leads. ``database`` names the database across Gateways, None when
+    it is not known. ``problem`` says why the inputs cannot be told; such inputs are never complete.
+    """
+
+    image: str
+    jdbc_url: str
+    clear_locks: bool = False
+    active_deadline_seconds: int = 300
+    network: str = "{}"
+    database: str | None = None
+    problem: str | None = None
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def spec_hash(self) -> str:
+        """SHA-256 over the canonical JSON of the inputs: 64 hex digits."""
+        return hashlib.sha256(self.canonical()).hexdigest()
+
+    def canonical(self) -> bytes:
+        """Give the pre-image: field names and format number included, so that no two input sets share one."""
+        return msgspec.json.encode(
+            {
+                "format": FORMAT,
+                "image": self.image,
+                "jdbcUrl": self.jdbc_url,
+                "clearLocks": self.clear_locks,
+                "activeDeadlineSeconds": self.active_deadline_seconds,
+                "network": self.network,
+            },
+            order="sorted",
+        )
+
+
+def short(spec_hash: str) -> str:
+    """Give the part of a hash that is shown and mirrored: the first 16 hex digits. Never compare by it."""
+    return spec_hash[:16]
+
+
+def migration_inputs(
+    pod: PodSpec, container: Container, spec: RecordSpec, config_maps: ConfigMaps
+) -> MigrationInputs | None:
+    """Work out the inputs as this pod would see them; None when the Gateway has no database to migrate.
+
+    ``config_maps`` holds the ConfigMaps of the pod's namespace by name, at least those that the container
+    refers to.
+    """
+    environment = resolve(container, config_maps)
+    url = _effective_url(pod, container, spec, environment)
+    if url is None:
+        return None
+    return MigrationInputs(
+        image=container.image,
+        jdbc_url=url.text,
+        clear_locks=spec.clear_locks,
+        active_deadline_seconds=spec.active_deadline_seconds,
+        network=_network(pod),
+        database=url.database,
+        problem=url.problem,
+        warnings=url.warnings,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Url:
+    text: str
+    database: str | None = None
+    problem: str | None = None
+    warnings: tuple[str, ...] = ()
+
+
+def _effective_url(pod: PodSpec, container: Container, spec: RecordSpec, environment: Environment) -> _Url | None:
+    if environment.missing:
+        names = ", ".join(sorted(set(environment.missing)))
+        return _Url("unknown", problem=f"the container needs ConfigMap {names}, which does not exist; create it")
+    if (environment.known(DISKLESS_CONFIG) or "").strip().lower() == "false":
+        ignored = ("jdbcUrl of the record is ignored: node.properties of this Gateway names its database",)
+        return _Url(_node_properties(pod, container), warnings=ignored if spec.jdbc_url else ())
+    if spec.jdbc_url:
+        return _parsed(spec.jdbc_url, override=True)
+    value = environment.values.get(SSG_DATABASE_JDBC_URL)
+    if isinstance(value, Secretive):
+        return _Url(value.origin)
+    embedded = (environment.known(SSG_DATABASE_TYPE) or "").strip().lower() in _EMBEDDED_TYPES
+    return None if embedded or not value else _parsed(value, override=False)
+
+
+def _parsed(text: str, *, override: bool) -> _Url | None:
+    try:
+        url = jdbc.override(text) if override else jdbc.parse(text)
+    except jdbc.JdbcUrlError as error:
+        where = "jdbcUrl of the record" if override else SSG_DATABASE_JDBC_URL
+        return _Url("invalid", problem=f"{where}: {error}")
+    return None if url.embedded else _Url(url.redacted, url.database_key)
+
+
+def _node_properties(pod: PodSpec, container: Container) -> str:
+    volume = node_properties_volume(pod, container)
+    if volume is None:
+        return "node.properties:none"
+    if volume.secret:
+        return f"node.properties:{volume.secret.secret_name}"
+    if volume.csi:
+        provider = (volume.csi.volume_attributes or {}).get("secretProviderClass", "")
+        return f"node.properties:csi:{volume.csi.driver}:{provider}"
+    return f"node.properties:volume:{volume.name}"
+
+
+def _network(pod: PodSpec) -> str:
+    """Give the fields that decide where a host name leads; what the API server fills in counts as unset."""
+    fields: Mapping[str, Any] = {
+        "hostAliases": pod.host_aliases,
+        "dnsPolicy": None if pod.dns_policy == "ClusterFirst" else pod.dns_policy,
+        "dnsConfig": pod.dns_config,
+        "hostNetwork": pod.host_network,
+    }
+    return msgspec.json.encode({name: value for name, value in fields.items() if value}, order="sorted").decode()

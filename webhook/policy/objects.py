@@ -1,0 +1,267 @@
+"""The parts of Kubernetes objects that the rules read, as frozen values.
+
+The structs decode straight from JSON and leave out everything that is not read: that is where an admission
+request spends its time (decoding whole objects costs five times as much). A pod template stays raw bytes until
+somebody looks inside, since most updates leave it as it was.
+
+Kubernetes writes an absent list as ``null`` where Go does not omit it (``PodSpec.containers``), and mutating
+webhooks run before validation, so such fields accept ``null``.
+"""
+
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+import msgspec
+
+
+class View(msgspec.Struct, frozen=True, rename="camel"):
+    """Base of all partial objects: unknown fields are ignored, names are camelCase on the wire."""
+
+
+class OwnerReference(View, frozen=True):
+    """Who owns an object (``metadata.ownerReferences[]``)."""
+
+    kind: str = ""
+    name: str = ""
+    api_version: str = ""
+    uid: str = ""
+    controller: bool = False
+
+
+class ObjectMeta(View, frozen=True):
+    """What is read of ``metadata``."""
+
+    name: str = ""
+    generate_name: str = ""
+    namespace: str = ""
+    uid: str = ""
+    resource_version: str = ""
+    generation: int = 0
+    labels: dict[str, str] | None = None
+    annotations: dict[str, str] | None = None
+    owner_references: tuple[OwnerReference, ...] | None = None
+    deletion_timestamp: str | None = None
+
+    def annotation(self, name: str) -> str | None:
+        """Give the annotation's value, or None."""
+        return (self.annotations or {}).get(name)
+
+    def controller(self, kind: str) -> OwnerReference | None:
+        """Give the controlling owner if it is of this kind, else None."""
+        for owner in self.owner_references or ():
+            if owner.controller and owner.kind == kind:
+                return owner
+        return None
+
+
+class KeySelector(View, frozen=True):
+    """A key in a ConfigMap or Secret (``configMapKeyRef``, ``secretKeyRef``)."""
+
+    name: str = ""
+    key: str = ""
+    optional: bool | None = None
+
+
+class EnvVarSource(View, frozen=True):
+    """Where a variable's value comes from; other sources than these two are opaque to the rules."""
+
+    config_map_key_ref: KeySelector | None = None
+    secret_key_ref: KeySelector | None = None
+
+
+class EnvVar(View, frozen=True):
+    """One entry of a container's ``env``."""
+
+    name: str = ""
+    value: str | None = None
+    value_from: EnvVarSource | None = None
+
+
+class SourceReference(View, frozen=True):
+    """A whole ConfigMap or Secret (``configMapRef``, ``secretRef``)."""
+
+    name: str = ""
+    optional: bool | None = None
+
+
+class EnvFromSource(View, frozen=True):
+    """One entry of a container's ``envFrom``."""
+
+    prefix: str = ""
+    config_map_ref: SourceReference | None = None
+    secret_ref: SourceReference | None = None
+
+
+class VolumeMount(View, frozen=True):
+    """One entry of a container's ``volumeMounts``."""
+
+    name: str = ""
+    mount_path: str = ""
+
+
+class Container(View, frozen=True):
+    """What is read of a container."""
+
+    name: str = ""
+    image: str = ""
+    env: tuple[EnvVar, ...] | None = None
+    env_from: tuple[EnvFromSource, ...] | None = None
+    volume_mounts: tuple[VolumeMount, ...] | None = None
+
+
+class SecretVolume(View, frozen=True):
+    """A volume from a Secret."""
+
+    secret_name: str = ""
+
+
+class CsiVolume(View, frozen=True):
+    """A volume from a CSI driver (a secret store, mostly)."""
+
+    driver: str = ""
+    volume_attributes: dict[str, str] | None = None
+
+
+class Volume(View, frozen=True):
+    """One entry of a pod's ``volumes``."""
+
+    name: str = ""
+    secret: SecretVolume | None = None
+    csi: CsiVolume | None = None
+
+
+class PodSpec(View, frozen=True):
+    """What is read of a pod's spec."""
+
+    containers: tuple[Container, ...] | None = None
+    volumes: tuple[Volume, ...] | None = None
+    host_aliases: tuple[dict[str, Any], ...] | None = None
+    dns_policy: str | None = None
+    dns_config: dict[str, Any] | None = None
+    host_network: bool | None = None
+
+
+class PodTemplate(View, frozen=True):
+    """A Deployment's ``spec.template``."""
+
+    metadata: ObjectMeta = ObjectMeta()
+    spec: PodSpec = PodSpec()
+
+
+class Pod(View, frozen=True):
+    """What is read of a pod."""
+
+    metadata: ObjectMeta = ObjectMeta()
+    spec: PodSpec = PodSpec()
+
+
+class DeploymentSpec(View, frozen=True):
+    """What is read of a Deployment's spec; the template stays raw JSON."""
+
+    paused: bool = False
+    replicas: int | None = None
+    template: msgspec.Raw = msgspec.Raw(b"{}")
+
+
+class DeploymentStatus(View, frozen=True):
+    """What is read of a Deployment's status."""
+
+    observed_generation: int = 0
+    replicas: int = 0
+    updated_replicas: int = 0
+    available_replicas: int = 0
+
+
+class Deployment(View, frozen=True):
+    """What is read of a Deployment."""
+
+    metadata: ObjectMeta = ObjectMeta()
+    spec: DeploymentSpec = DeploymentSpec()
+    status: DeploymentStatus = DeploymentStatus()
+
+    def template(self) -> PodTemplate:
+        """Decode the pod template; msgspec.ValidationError when it has the wrong shape."""
+        return _TEMPLATE.decode(self.spec.template)
+
+    def same_template(self, other: "Deployment") -> bool:
+        """Tell whether both have the same pod template, whatever the order of keys."""
+        mine, theirs = bytes(self.spec.template), bytes(other.spec.template)
+        return mine == theirs or _ANY.decode(mine) == _ANY.decode(theirs)
+
+
+class ConfigMap(View, frozen=True):
+    """What is read of a ConfigMap."""
+
+    metadata: ObjectMeta = ObjectMeta()
+    data: dict[str, str] | None = None
+
+
+class Namespace(View, frozen=True):
+    """What is read of a Namespace."""
+
+    metadata: ObjectMeta = ObjectMeta()
+
+
+class MigrationJobSpec(View, frozen=True):
+    """``spec.app.management.database.migrationJob`` of a Gateway (layer7-operator pull request 99)."""
+
+    enabled: bool = False
+    jdbc_url: str = ""
+    clear_locks: bool = False
+    active_deadline_seconds: int | None = None
+
+
+class GatewayDatabase(View, frozen=True):
+    """``spec.app.management.database`` of a Gateway."""
+
+    liquibase_log_level: str = ""
+    migration_job: MigrationJobSpec | None = None
+
+
+class GatewayManagement(View, frozen=True):
+    """``spec.app.management`` of a Gateway."""
+
+    database: GatewayDatabase = GatewayDatabase()
+
+
+class GatewayApp(View, frozen=True):
+    """``spec.app`` of a Gateway."""
+
+    image: str = ""
+    management: GatewayManagement = GatewayManagement()
+
+
+class GatewaySpec(View, frozen=True):
+    """``spec`` of a Gateway."""
+
+    version: str = ""
+    app: GatewayApp = GatewayApp()
+
+
+class Gateway(View, frozen=True):
+    """What is read of a ``security.brcmlabs.com/v1`` Gateway."""
+
+    metadata: ObjectMeta = ObjectMeta()
+    spec: GatewaySpec = GatewaySpec()
+
+
+_TEMPLATE = msgspec.json.Decoder(PodTemplate)
+_ANY = msgspec.json.Decoder()
+V = TypeVar("V", bound=View)
+
+
+def view(kind: type[V], manifest: Mapping[str, Any]) -> V:
+    """Project a whole manifest onto the parts that are read.
+
+    Raises msgspec.ValidationError, which names the path, when a part that is read has the wrong type.
+    """
+    return msgspec.json.decode(msgspec.json.encode(without_nulls(manifest)), type=kind)
+
+
+def without_nulls(value: Any) -> Any:
+    """Drop null members, as the API server does when it reads an object with absent fields spelled out."""
+    if isinstance(value, Mapping):
+        return {key: without_nulls(item) for key, item in value.items() if item is not None}
+    if isinstance(value, list):
+        return [without_nulls(item) for item in value]
+    return value

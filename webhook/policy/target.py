@@ -1,0 +1,63 @@
+"""What a Deployment is headed for: the inputs of what waits or is announced, and of what runs."""
+
+from dataclasses import dataclass
+
+import msgspec
+
+from webhook.policy.environment import ConfigMaps
+from webhook.policy.gateway import gateway_container
+from webhook.policy.governance import Governance
+from webhook.policy.inputs import MigrationInputs, migration_inputs
+from webhook.policy.names import HELD
+from webhook.policy.objects import Deployment
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Inputs of a stored Deployment.
+
+    ``running`` belongs to the stored template; ``desired`` to the image that a record or Gateway announces, or
+    to the stored template where nothing else is announced. Both are None without a database. ``held`` says
+    that we paused it; ``settled`` that every replica runs the stored template, with one at least.
+    """
+
+    desired: MigrationInputs | None
+    running: MigrationInputs | None
+    held: bool = False
+    settled: bool = False
+
+
+def target_of(deployment: Deployment, governance: Governance, config_maps: ConfigMaps) -> Target | None:
+    """Work out where a governed Deployment is headed; None when it has no gateway container.
+
+    Intent comes from stored objects alone: a held template is the target itself, otherwise the announced image
+    takes the place of the running one.
+    """
+    template = deployment.template()
+    container = gateway_container(template.spec, [deployment.metadata])
+    if container is None:
+        return None
+    held = is_held(deployment)
+    announced = "" if held else governance.announced
+    wanted = msgspec.structs.replace(container, image=announced) if announced else container
+    return Target(
+        desired=migration_inputs(template.spec, wanted, governance.spec, config_maps),
+        running=migration_inputs(template.spec, container, governance.spec, config_maps),
+        held=held,
+        settled=is_settled(deployment),
+    )
+
+
+def is_held(deployment: Deployment) -> bool:
+    """Tell whether we paused the Deployment; what a user paused is not ours to resume."""
+    return deployment.spec.paused and deployment.metadata.annotation(HELD) is not None
+
+
+def is_settled(deployment: Deployment) -> bool:
+    """Tell whether all replicas, and one at least, run the stored template."""
+    status = deployment.status
+    return (
+        not deployment.spec.paused
+        and status.observed_generation >= deployment.metadata.generation
+        and 0 < status.replicas == status.updated_replicas == status.available_replicas
+    )
