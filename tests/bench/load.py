@@ -56,9 +56,7 @@ async def run_load(
     seen = _Seen(begin, begin + seconds)
     async with asyncio.TaskGroup() as group:
         for number in range(connections):
-            own = cycle(
-                [*islice(requests, number % len(requests), None), *requests[: number % len(requests)]]
-            )
+            own = cycle([*islice(requests, number % len(requests), None), *requests[: number % len(requests)]])
             group.create_task(_client(host, port, context, own, seen))
     times = sorted(seen.times)
     if not times:
@@ -131,9 +129,7 @@ class _Client(asyncio.Protocol):
             self._transport.abort()
 
 
-async def _client(
-    host: str, port: int, context: ssl.SSLContext, requests: Iterator[bytes], seen: _Seen
-) -> None:
+async def _client(host: str, port: int, context: ssl.SSLContext, requests: Iterator[bytes], seen: _Seen) -> None:
     loop = asyncio.get_running_loop()
     while loop.time() < seen.end:
         try:

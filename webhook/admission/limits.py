@@ -64,8 +64,7 @@ class Limits:
 
     def __post_init__(self) -> None:
         times = {
-            f"decision_seconds_by_path[{path}]": value
-            for path, value in self.decision_seconds_by_path.items()
+            f"decision_seconds_by_path[{path}]": value for path, value in self.decision_seconds_by_path.items()
         }
         for name, value in times.items():
             _check(name, value, _RANGES["decision_seconds"])

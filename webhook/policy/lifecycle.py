@@ -14,6 +14,7 @@ between finds its intent in the status (``job`` without ``uid``) and goes on fro
 
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import datetime
 
 from webhook.policy.conditions import with_conditions
 from webhook.policy.image import image_version, knows_modes

@@ -1,0 +1,13 @@
+"""Settings that all tests share."""
+
+import os
+
+from hypothesis import HealthCheck, settings
+
+# Examples are drawn from a fixed seed, so that a failure on CI is one on every machine. A deadline per example
+# would be a time asserted on a shared machine.
+settings.register_profile(
+    "full", deadline=None, derandomize=True, max_examples=200, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.register_profile("quick", settings.get_profile("full"), max_examples=30)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "full"))
