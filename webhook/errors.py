@@ -6,6 +6,7 @@
     ├── InvalidObjectError     an object that somebody wrote has a bad or missing field
     ├── SourceError            a file or folder cannot be read, or does not hold what it should
     ├── ReviewError            a request is no AdmissionReview that can be judged
+    ├── NameTakenError         an object of that name exists already
     └── StartError             the process cannot start as it was told to
 """
 
@@ -24,6 +25,10 @@ class SourceError(SchemagateError):
 
 class ReviewError(SchemagateError):
     """A request body is no AdmissionReview v1 with an object of the expected kind."""
+
+
+class NameTakenError(SchemagateError):
+    """An object of that name exists already; it may or may not be ours."""
 
 
 class StartError(SchemagateError):

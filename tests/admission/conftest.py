@@ -130,7 +130,11 @@ class Serving:
         if receive_buffer is not None:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         sock.settimeout(PATIENCE)
-        sock.connect(("127.0.0.1", self.server.port))
+        try:
+            sock.connect(("127.0.0.1", self.server.port))
+        except OSError:
+            sock.close()
+            raise
         return Peer(sock)
 
     def peer(self, receive_buffer: int | None = None) -> Peer:
@@ -223,8 +227,10 @@ def _serve(
     serving.endpoint, serving.recorder, serving.trusted = endpoint, recorder, trusted
     try:
         run(server.start("127.0.0.1", 0))
-        yield serving
-        run(server.stop())
+        try:
+            yield serving
+        finally:
+            run(server.stop())
         assert not complaints, complaints
     finally:
         loop.call_soon_threadsafe(loop.stop)

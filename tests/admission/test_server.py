@@ -119,7 +119,7 @@ def test_keep_alive_and_pipelining(serve: Serve) -> None:
 def test_the_deadline_keeps_below_the_callers_timeout(serve: Serve, query: str, low: float, high: float) -> None:
     with serve() as serving:
         assert serving.exchange(post(target=PATH + query)).status == 200
-        assert low < serving.endpoint.seconds[0] <= high
+        assert low < serving.endpoint.seconds[0] <= high + 0.001
 
 
 def test_a_late_decision_is_our_fault(serve: Serve) -> None:
@@ -192,6 +192,8 @@ def test_stop_does_not_wait_for_ever(serve: Serve) -> None:
         serving.run(serving.server.stop())
         assert time.monotonic() - started < 3
         assert busy.wait_closed() == b""
+        while not serving.recorder.finished:
+            time.sleep(0.01)
         assert serving.recorder.finished == [(PATH, 499)]
 
 
@@ -244,7 +246,7 @@ def test_go_durations(text: str, seconds: float) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "5", "s", "-5s", "5 s", "5S", "1e3s", "٥s", "0s", ".s", "5s;", "9" * 99 + "s"]
+    "text", ["", "5", "s", "-5s", "5 s", "5S", "1e3s", "\u0665s", "0s", ".s", "5s;", "9" * 99 + "s"]
 )
 def test_what_is_no_duration(text: str) -> None:
     assert parse_go_duration(text) is None

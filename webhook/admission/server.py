@@ -125,11 +125,12 @@ class WebhookServer:
             ssl_shutdown_timeout=self._limits.write_seconds,
             backlog=self._limits.backlog,
         )
+        self._port = int(self._listener.sockets[0].getsockname()[1])
 
     @property
     def port(self) -> int:
         """The port listened on."""
-        return int(self._listener.sockets[0].getsockname()[1])
+        return self._port
 
     def drain(self) -> None:
         """Close every connection after its next answer; go on accepting new ones."""
@@ -140,10 +141,11 @@ class WebhookServer:
         self.drain()
         self._listener.close()
         await self._connections.finish()
-        await self._http.shutdown(timeout=0.1)  # cancels handlers that outlive their connection
+        await self._http.shutdown(timeout=0.1)  # cancels the handlers that are left
+        await self._connections.drop()
 
     def _find_route(self, target: str) -> _Route:
-        """Look up a request target as sent; the API server sends a handful of them, so the answer is cached."""
+        """Look up a request target as sent; the API server sends a handful, so they are cached."""
         try:
             url = urlsplit(target)
         except ValueError:

@@ -245,6 +245,13 @@ class Gateway(View, frozen=True):
     spec: GatewaySpec = GatewaySpec()
 
 
+class UserInfo(View, frozen=True):
+    """Who sent the request (``request.userInfo``)."""
+
+    username: str = ""
+    groups: tuple[str, ...] | None = None
+
+
 _TEMPLATE = msgspec.json.Decoder(PodTemplate)
 _ANY = msgspec.json.Decoder()
 V = TypeVar("V", bound=View)

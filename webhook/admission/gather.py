@@ -1,0 +1,126 @@
+"""Gathering: the reads that a verdict needs, no more and no earlier."""
+
+import asyncio
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from datetime import datetime
+from typing import Protocol
+
+from webhook.policy.bypass import bypass_of
+from webhook.policy.environment import config_maps_of
+from webhook.policy.gateway import deployment_of, gateway_index, named_container
+from webhook.policy.governance import Claims, Governance, govern
+from webhook.policy.inputs import MigrationInputs, migration_inputs
+from webhook.policy.objects import ConfigMap, Gateway, Namespace, ObjectMeta, Pod, UserInfo
+from webhook.policy.pods import Admission
+from webhook.policy.record import Mode, Record
+from webhook.policy.rollout import Change, Rollout, Workload
+
+
+class Caches(Protocol):
+    """What is known without asking: synced copies of small records."""
+
+    def record(self, namespace: str, name: str) -> Record | None:
+        """Give the record of a Deployment."""
+
+    def gateway(self, namespace: str, name: str) -> Gateway | None:
+        """Give the Gateway resource."""
+
+    def namespace(self, name: str) -> Namespace | None:
+        """Give the namespace."""
+
+    def deployment_meta(self, namespace: str, name: str) -> ObjectMeta | None:
+        """Give the metadata of a stored Deployment."""
+
+
+class Reads(Protocol):
+    """What is asked of the cluster. An answer that cannot be had is an exception, never a None."""
+
+    async def config_map(self, namespace: str, name: str) -> ConfigMap | None:
+        """Give the ConfigMap as it is now (a cache of a few seconds at most), None when there is none."""
+
+    async def live_record(self, namespace: str, name: str) -> Record | None:
+        """Give the record as it is stored now."""
+
+    async def may_bypass(self, user: UserInfo, namespace: str, name: str) -> bool:
+        """Tell whether the user holds the verb ``bypass`` on this record."""
+
+
+class Cluster(Caches, Reads, Protocol):
+    """All that the webhooks know of the cluster."""
+
+
+class Gatherer:
+    """Gathers the facts about requests. ``default_mode`` holds where neither record nor namespace says."""
+
+    def __init__(self, cluster: Cluster, default_mode: Mode = Mode.REJECT) -> None:
+        self._cluster = cluster
+        self._default_mode = default_mode
+
+    async def rollout(self, change: Change, user: UserInfo, now: datetime, *, live: bool = False) -> Rollout:
+        """Gather what a Deployment's verdict depends on; ``live`` reads the record past the cache."""
+        if change.new.gateway is None and (change.old is None or change.old.gateway is None):
+            return Rollout(change, None, now=now)
+        claims = self._claims(change.namespace, change.name, change.metas)
+        if live:
+            record = await self._cluster.live_record(change.namespace, change.name)
+            claims = replace(claims, record=record)
+        governance = govern(claims)
+        if governance is None or not change.starts_pods:
+            return Rollout(change, governance, now=now)
+        config_maps = await self._config_maps(change.namespace, change.config_maps)
+        inputs = _inputs(change.new, governance, config_maps)
+        bypass = bypass_of(change.new.meta)
+        return Rollout(
+            change,
+            governance,
+            inputs=inputs,
+            old_inputs=_inputs(change.old, governance, config_maps),
+            bypass=bypass,
+            authorized=bypass is not None and await self._cluster.may_bypass(user, change.namespace, change.name),
+            now=now,
+        )
+
+    async def pod(self, pod: Pod, namespace: str, *, live: bool = False) -> Admission:
+        """Gather what a pod's environment depends on."""
+        deployment = deployment_of(pod)
+        if deployment is None:
+            return Admission(None)
+        stored = self._cluster.deployment_meta(namespace, deployment)
+        index = gateway_index(pod.spec, named_container([pod.metadata, *([stored] if stored else [])]))
+        if index is None:
+            return Admission(deployment)
+        container = (pod.spec.containers or ())[index]
+        claims = self._claims(namespace, deployment, [stored] if stored else [])
+        if live:
+            record = await self._cluster.live_record(namespace, deployment)
+            claims = replace(claims, record=record)
+        governance = govern(claims)
+        if governance is None:
+            return Admission(deployment, index, container)
+        config_maps = await self._config_maps(namespace, config_maps_of(container))
+        inputs = migration_inputs(pod.spec, container, governance.spec, config_maps)
+        return Admission(deployment, index, container, governance, inputs, config_maps)
+
+    def _claims(self, namespace: str, name: str, metas: Iterable[ObjectMeta]) -> Claims:
+        """Gather who asks for governance; the operator gives a Gateway's Deployment the Gateway's name."""
+        return Claims(
+            record=self._cluster.record(namespace, name),
+            gateway=self._cluster.gateway(namespace, name),
+            deployments=tuple(metas),
+            namespace=self._cluster.namespace(namespace),
+            default_mode=self._default_mode,
+        )
+
+    async def _config_maps(self, namespace: str, names: Iterable[str]) -> Mapping[str, ConfigMap | None]:
+        wanted = sorted(names)
+        found = await asyncio.gather(*(self._cluster.config_map(namespace, name) for name in wanted))
+        return dict(zip(wanted, found, strict=True))
+
+
+def _inputs(
+    side: Workload | None, governance: Governance, config_maps: Mapping[str, ConfigMap | None]
+) -> MigrationInputs | None:
+    if side is None or side.gateway is None:
+        return None
+    return migration_inputs(side.template.spec, side.gateway, governance.spec, config_maps)

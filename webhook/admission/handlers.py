@@ -1,0 +1,163 @@
+"""The three webhooks: decode, gather, decide, encode."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Generic, Protocol, TypeVar
+
+from webhook.admission.gather import Gatherer
+from webhook.admission.review import Request, decode_review, encode_answer
+from webhook.admission.server import Endpoint, Reply
+from webhook.errors import ReviewError
+from webhook.policy.decision import WARNING_LIMIT, Decision, printable
+from webhook.policy.hold import hold
+from webhook.policy.objects import Deployment, Pod
+from webhook.policy.pods import Admission, decide_pod
+from webhook.policy.reasons import ALLOWING, Reason
+from webhook.policy.rollout import Change, Rollout
+from webhook.policy.verdict import decide
+
+T = TypeVar("T", Deployment, Pod)
+Clock = Callable[[], datetime]
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """A decision with what is worth telling of its request, for logs, metrics and the audit."""
+
+    webhook: str
+    operation: str
+    namespace: str
+    name: str
+    user: str
+    dry_run: bool
+    decision: Decision
+    rollout: Rollout | None = None
+
+
+class VerdictSink(Protocol):
+    """Takes note of verdicts, off the request path: it returns at once and never raises."""
+
+    def verdict(self, verdict: Verdict) -> None:
+        """Take note of a verdict."""
+
+
+class Judge(Protocol[T]):
+    """Judges one request of a kind."""
+
+    async def __call__(self, request: Request[T], now: datetime, /) -> tuple[Decision, Rollout | None]:
+        """Give the decision, and the rollout that it is about where there is one."""
+
+
+class ReviewEndpoint(Generic[T]):
+    """One webhook: an Endpoint of the server around a judge."""
+
+    def __init__(self, webhook: str, kind: type[T], judge: Judge[T], sink: VerdictSink, clock: Clock) -> None:
+        self._webhook = webhook
+        self._kind: type[T] = kind
+        self._resource = f"{kind.__name__.lower()}s"
+        self._judge: Judge[T] = judge
+        self._sink = sink
+        self._clock = clock
+
+    async def __call__(self, body: bytes, *, deadline: float) -> Reply:  # noqa: ARG002 # the server keeps it
+        """Answer one AdmissionReview; 400 with what was expected when the body is none."""
+        try:
+            request = decode_review(body, self._kind)
+        except ReviewError as error:
+            return Reply(400, f"{error}\n".encode(), "text/plain; charset=utf-8")
+        decision, rollout = await self._decide(request)
+        name = request.name or (request.new.metadata.generate_name if request.new else "")
+        self._sink.verdict(
+            Verdict(
+                self._webhook,
+                request.operation,
+                request.namespace,
+                name,
+                request.user.username,
+                request.dry_run,
+                decision,
+                rollout,
+            )
+        )
+        return Reply(200, encode_answer(request.uid, decision, self._resource, name))
+
+    async def _decide(self, request: Request[T]) -> tuple[Decision, Rollout | None]:
+        if request.foreign is not None:
+            warning = printable(
+                f"schemagate: not made to judge {request.foreign}; mend the webhook configuration", WARNING_LIMIT
+            )
+            return _not_judged(warning), None
+        if request.new is None:
+            return _not_judged(), None
+        return await self._judge(request, self._clock())
+
+
+def deployment_validator(gatherer: Gatherer) -> Judge[Deployment]:
+    """Make the judge that turns away rollouts whose migration is not complete."""
+
+    async def judge(request: Request[Deployment], now: datetime) -> tuple[Decision, Rollout | None]:
+        rollout = await _rollout(gatherer, request, now)
+        decision = decide(rollout)
+        if decision.reason not in ALLOWING:
+            # A cache that lags must never turn a rollout away.
+            rollout = await gatherer.rollout(rollout.change, request.user, now, live=True)
+            decision = decide(rollout)
+        return decision, rollout
+
+    return judge
+
+
+def deployment_mutator(gatherer: Gatherer) -> Judge[Deployment]:
+    """Make the judge that pauses, in Hold mode, what has to wait."""
+
+    async def judge(request: Request[Deployment], now: datetime) -> tuple[Decision, Rollout | None]:
+        rollout = await _rollout(gatherer, request, now)
+        decision = decide(rollout)
+        if decision.reason is Reason.HOLD_NOT_APPLIED:
+            rollout = await gatherer.rollout(rollout.change, request.user, now, live=True)
+            decision = decide(rollout)
+        return hold(rollout, decision), None
+
+    return judge
+
+
+def pod_mutator(gatherer: Gatherer) -> Judge[Pod]:
+    """Make the judge that starts pods in skip once their own inputs are migrated."""
+
+    async def judge(request: Request[Pod], _: datetime) -> tuple[Decision, Rollout | None]:
+        if request.operation != "CREATE" or request.new is None:
+            return _not_judged(), None
+        pod: Admission = await gatherer.pod(request.new, request.namespace)
+        decision = decide_pod(pod)
+        if decision.reason is Reason.SKIP_WITHHELD:
+            decision = decide_pod(await gatherer.pod(request.new, request.namespace, live=True))
+        return decision, None
+
+    return judge
+
+
+def endpoints(gatherer: Gatherer, sink: VerdictSink, clock: Clock) -> Mapping[str, Endpoint]:
+    """Give the webhooks by path, as they are registered."""
+    return {
+        "/mutate-v1-pod": ReviewEndpoint("pods.mutate", Pod, pod_mutator(gatherer), sink, clock),
+        "/mutate-apps-v1-deployment": ReviewEndpoint(
+            "deployments.mutate", Deployment, deployment_mutator(gatherer), sink, clock
+        ),
+        "/validate-apps-v1-deployment": ReviewEndpoint(
+            "deployments.validate", Deployment, deployment_validator(gatherer), sink, clock
+        ),
+    }
+
+
+async def _rollout(gatherer: Gatherer, request: Request[Deployment], now: datetime) -> Rollout:
+    if request.new is None:
+        raise AssertionError("a request without object is not judged")
+    judged = request.operation in {"CREATE", "UPDATE"}
+    change = Change.between(request.namespace, request.new, request.old, judged=judged)
+    return await gatherer.rollout(change, request.user, now)
+
+
+def _not_judged(*warnings: str) -> Decision:
+    audit = {"decision": "allow", "reason": Reason.NOT_JUDGED.value}
+    return Decision(allowed=True, reason=Reason.NOT_JUDGED, check="not_judged", warnings=warnings, audit=audit)

@@ -1,0 +1,122 @@
+"""Reconciling one Deployment: gather what is, ask the rules for a plan, carry it out."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime
+
+from webhook.controller.observe import config_maps_for, observe
+from webhook.controller.ports import Cluster
+from webhook.errors import NameTakenError
+from webhook.policy.gateway import gateway_container
+from webhook.policy.governance import Claims, Governance, govern, source_spec
+from webhook.policy.job import JobRequest, build_job
+from webhook.policy.lifecycle import plan
+from webhook.policy.migration import ClearRetry, CreateJob, DeleteJob, MarkMigrated, Step, Unpause
+from webhook.policy.record import JobReference, Mode, Record
+from webhook.policy.target import target_of
+
+PASSES = 8
+"""How often one call plans again after taking steps; a plan that never settles is a bug, not a loop."""
+
+
+class Reconciler:
+    """Brings a Deployment's migration one or more steps on. Safe to call at any time, any number of times."""
+
+    def __init__(self, cluster: Cluster, clock: Callable[[], datetime], default_mode: Mode = Mode.REJECT) -> None:
+        self._cluster = cluster
+        self._clock = clock
+        self._default_mode = default_mode
+
+    async def reconcile(self, namespace: str, name: str) -> Record | None:
+        """Reconcile the Deployment of this name; gives its record as it is then, None when it has none."""
+        record = await self._keep_record(namespace, name)
+        for _ in range(PASSES):
+            if record is None:
+                return None
+            governance = govern(self._claims(namespace, name))
+            observed = await observe(self._cluster, record, governance, self._clock())
+            wanted = plan(observed)
+            settled = wanted.status == record.status
+            if not settled:
+                record = await self._cluster.write_status(record, wanted.status)
+            for step in wanted.steps:
+                record = await self._take(step, record, governance)
+            if settled and not wanted.steps:
+                return record
+            record = self._cluster.record(namespace, name)
+        return record
+
+    def _claims(self, namespace: str, name: str) -> Claims:
+        deployment = self._cluster.deployment(namespace, name)
+        return Claims(
+            record=self._cluster.record(namespace, name),
+            gateway=self._cluster.gateway(namespace, name),
+            deployments=[deployment.metadata] if deployment else [],
+            namespace=self._cluster.namespace(namespace),
+            default_mode=self._default_mode,
+        )
+
+    async def _keep_record(self, namespace: str, name: str) -> Record | None:
+        """Make, keep or delete the managed record as its source says; a user's own is never touched."""
+        claims = self._claims(namespace, name)
+        record = claims.record
+        if record is not None and not record.managed:
+            return record
+        wish = source_spec(claims) if self._guards(namespace, name) else None
+        if wish is None:
+            if record is not None:
+                await self._release(record)
+                await self._cluster.delete_record(record)
+            return None
+        if record is None:
+            return await self._cluster.create_record(namespace, name, wish[1])
+        governance = govern(claims)
+        if governance is not None and governance.spec != record.spec:
+            return await self._cluster.write_spec(record, governance.spec)
+        return record
+
+    def _guards(self, namespace: str, name: str) -> bool:
+        """Tell whether there is a Gateway to keep a record for."""
+        deployment = self._cluster.deployment(namespace, name)
+        if deployment is None:
+            return self._cluster.gateway(namespace, name) is not None
+        return gateway_container(deployment.template().spec, [deployment.metadata]) is not None
+
+    async def _release(self, record: Record) -> None:
+        """Carry out what the plan says of a record that nobody asks for any more."""
+        observed = await observe(self._cluster, record, None, self._clock())
+        for step in plan(observed).steps:
+            await self._take(step, record, None)
+
+    async def _take(self, step: Step, record: Record, governance: Governance | None) -> Record:
+        where = (record.namespace, record.name)
+        match step:
+            case CreateJob(job=job):
+                return await self._create(job, record, governance)
+            case DeleteJob(job=job):
+                await self._cluster.delete_job(record.namespace, job.name, job.uid)
+            case Unpause():
+                await self._cluster.unpause(*where)
+            case MarkMigrated(mark=mark):
+                await self._cluster.mark_migrated(*where, mark)
+            case ClearRetry():
+                await self._cluster.clear_retry(record)
+        return self._cluster.record(*where) or record
+
+    async def _create(self, job: JobReference, record: Record, governance: Governance | None) -> Record:
+        """Create the Job of an intent that the status holds, and note its UID."""
+        deployment = self._cluster.deployment(record.namespace, record.name)
+        if governance is None or deployment is None:
+            return record
+        config_maps = await config_maps_for(self._cluster, deployment)
+        target = target_of(deployment, governance, config_maps)
+        container = gateway_container(deployment.template().spec, [deployment.metadata])
+        if target is None or target.desired is None or container is None or target.desired.spec_hash != job.hash:
+            return record  # the Deployment moved on meanwhile; the next pass plans anew
+        template = await self._cluster.deployment_template(record.namespace, record.name)
+        request = JobRequest(template, container.name, target.desired, config_maps)
+        try:
+            uid = await self._cluster.create_job(build_job(record, governance.spec, job, request))
+        except NameTakenError:
+            return record  # the next observation tells ours from another's
+        return await self._cluster.write_status(record, replace(record.status, job=replace(job, uid=uid)))

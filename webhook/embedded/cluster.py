@@ -1,0 +1,198 @@
+"""A cluster in memory: objects by kind, namespace and name, behind the ports of webhooks and controller."""
+
+import copy
+import uuid
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import msgspec
+
+from webhook.embedded.files import Located
+from webhook.errors import InvalidObjectError, SourceError
+from webhook.policy.gateway import deployment_of, gateway_container
+from webhook.policy.objects import ConfigMap, Deployment, Gateway, Namespace, ObjectMeta, Pod, UserInfo, View, view
+from webhook.policy.record import Record
+
+Key = tuple[str, str, str]
+Manifest = dict[str, Any]
+CLUSTER_SCOPED = frozenset({"Namespace"})
+MASTERS = "system:masters"
+
+_VIEWS: Mapping[str, type[View]] = {
+    "ConfigMap": ConfigMap,
+    "Deployment": Deployment,
+    "Gateway": Gateway,
+    "Namespace": Namespace,
+    "Pod": Pod,
+}
+
+
+class EmbeddedCluster:
+    """Stores objects as an API server would: UID, resourceVersion and generation are its own to give.
+
+    ``subscribe`` is called with the key of every object that changes. RBAC is not played: only members of
+    ``system:masters`` may break glass here.
+    """
+
+    def __init__(self) -> None:
+        self._manifests: dict[Key, Manifest] = {}
+        self._views: dict[Key, View | Record] = {}
+        self._version = 0
+        self._subscribers: list[Callable[[Key], None]] = []
+
+    # Storage.
+
+    def subscribe(self, subscriber: Callable[[Key], None]) -> None:
+        """Call ``subscriber`` after every change."""
+        self._subscribers.append(subscriber)
+
+    def load(self, objects: Iterable[Located]) -> None:
+        """Store objects from files; SourceError names file and line of the first that is bad."""
+        for located in objects:
+            if not located.used or located.kind == "AdmissionReview":
+                continue
+            try:
+                self.put(located.manifest, strict=True)
+            except InvalidObjectError as error:
+                raise SourceError(f"{located.where}: {located.kind}: {error}") from None
+
+    def put(self, manifest: Mapping[str, Any], *, strict: bool = False) -> Manifest:
+        """Store an object and give it as stored; InvalidObjectError when its kind does not allow it."""
+        stored = copy.deepcopy(dict(manifest))
+        meta = stored.setdefault("metadata", {})
+        if stored["kind"] not in CLUSTER_SCOPED:
+            meta.setdefault("namespace", "default")
+        key = key_of(stored)
+        seen = _view(stored, strict=strict)
+        before = self._manifests.get(key)
+        self._version += 1
+        meta["uid"] = meta.get("uid") or (before["metadata"]["uid"] if before else str(uuid.uuid4()))
+        meta["resourceVersion"] = str(self._version)
+        if before is None:
+            meta.setdefault("generation", 1)
+        elif before.get("spec") != stored.get("spec"):
+            meta["generation"] = before["metadata"].get("generation", 1) + 1
+        self._manifests[key] = stored
+        if seen is not None:
+            self._views[key] = _view(stored, strict=False) or seen
+        self._notify(key)
+        return copy.deepcopy(stored)
+
+    def get(self, kind: str, namespace: str, name: str) -> Manifest | None:
+        """Give an object as stored, or None."""
+        found = self._manifests.get((kind, namespace, name))
+        return copy.deepcopy(found) if found is not None else None
+
+    def delete(self, kind: str, namespace: str, name: str) -> bool:
+        """Delete an object; False when there was none."""
+        key = (kind, namespace, name)
+        self._views.pop(key, None)
+        gone = self._manifests.pop(key, None) is not None
+        if gone:
+            self._notify(key)
+        return gone
+
+    def keys(self, kind: str) -> list[Key]:
+        """Give the keys of all objects of a kind, sorted."""
+        return sorted(key for key in self._manifests if key[0] == kind)
+
+    def _notify(self, key: Key) -> None:
+        for subscriber in self._subscribers:
+            subscriber(key)
+
+    # What webhooks and controller read.
+
+    def record(self, namespace: str, name: str) -> Record | None:
+        """Give the record of a Deployment."""
+        found = self._views.get(("GatewayMigration", namespace, name))
+        return found if isinstance(found, Record) else None
+
+    def records(self) -> list[Record]:
+        """Give all records."""
+        return [item for item in self._views.values() if isinstance(item, Record)]
+
+    def gateway(self, namespace: str, name: str) -> Gateway | None:
+        """Give a Gateway resource."""
+        found = self._views.get(("Gateway", namespace, name))
+        return found if isinstance(found, Gateway) else None
+
+    def namespace(self, name: str) -> Namespace | None:
+        """Give a namespace."""
+        found = self._views.get(("Namespace", "", name))
+        return found if isinstance(found, Namespace) else None
+
+    def deployment(self, namespace: str, name: str) -> Deployment | None:
+        """Give a stored Deployment."""
+        found = self._views.get(("Deployment", namespace, name))
+        return found if isinstance(found, Deployment) else None
+
+    def deployment_meta(self, namespace: str, name: str) -> ObjectMeta | None:
+        """Give the metadata of a stored Deployment."""
+        found = self.deployment(namespace, name)
+        return found.metadata if found else None
+
+    def pods_of(self, namespace: str, deployment: str) -> list[Pod]:
+        """Give the pods that a Deployment's ReplicaSets own."""
+        return [
+            pod
+            for (_, where, _), pod in self._views.items()
+            if isinstance(pod, Pod) and where == namespace and deployment_of(pod) == deployment
+        ]
+
+    async def config_map(self, namespace: str, name: str) -> ConfigMap | None:
+        """Give a ConfigMap."""
+        found = self._views.get(("ConfigMap", namespace, name))
+        return found if isinstance(found, ConfigMap) else None
+
+    async def live_record(self, namespace: str, name: str) -> Record | None:
+        """Give the record; in memory it is live always."""
+        return self.record(namespace, name)
+
+    async def may_bypass(self, user: UserInfo, namespace: str, name: str) -> bool:  # noqa: ARG002
+        """Tell whether a user may break glass: here, members of system:masters."""
+        return MASTERS in (user.groups or ())
+
+    def dangling(self, objects: Iterable[Located]) -> list[str]:
+        """Say which ConfigMaps the gateway containers among ``objects`` need and do not find."""
+        problems = []
+        for located in objects:
+            if located.kind != "Deployment":
+                continue
+            stored = view(Deployment, located.manifest)
+            container = gateway_container(stored.template().spec, [stored.metadata])
+            namespace = stored.metadata.namespace or "default"
+            needed = {
+                source.config_map_ref.name
+                for source in (container.env_from or () if container else ())
+                if source.config_map_ref and not source.config_map_ref.optional
+            }
+            problems += [
+                f"{located.where}: Deployment {namespace}/{stored.metadata.name} takes its environment from "
+                f"ConfigMap {name}, which is not among the objects; expected the output of: "
+                f"kubectl get configmap {name} -n {namespace} -o yaml"
+                for name in sorted(needed)
+                if ("ConfigMap", namespace, name) not in self._manifests
+            ]
+        return problems
+
+
+def key_of(manifest: Mapping[str, Any]) -> Key:
+    """Give kind, namespace (empty for cluster-scoped kinds) and name."""
+    meta = manifest["metadata"]
+    kind = str(manifest["kind"])
+    return kind, "" if kind in CLUSTER_SCOPED else meta.get("namespace", "default"), meta["name"]
+
+
+def _view(manifest: Mapping[str, Any], *, strict: bool) -> View | Record | None:
+    kind = manifest["kind"]
+    if kind == "GatewayMigration":
+        return Record.from_manifest(manifest, strict=strict)
+    if kind not in _VIEWS:
+        return None
+    try:
+        seen = view(_VIEWS[kind], manifest)
+        if isinstance(seen, Deployment):
+            seen.template()
+    except msgspec.ValidationError as error:
+        raise InvalidObjectError(str(error)) from None
+    return seen

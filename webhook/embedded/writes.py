@@ -1,0 +1,100 @@
+"""The controller's writes on the embedded cluster, and the Jobs that run in it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from webhook.embedded.cluster import EmbeddedCluster
+from webhook.errors import NameTakenError
+from webhook.policy.names import HELD, MIGRATED
+from webhook.policy.record import Record, RecordSpec, RecordStatus
+
+Manifest = Mapping[str, Any]
+
+
+class EmbeddedControllerCluster(EmbeddedCluster):
+    """An embedded cluster with all that the controller may do."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.logs: dict[tuple[str, str], str] = {}
+
+    async def deployment_template(self, namespace: str, name: str) -> Manifest:
+        """Give a Deployment's whole pod template."""
+        template: Manifest = self._stored("Deployment", namespace, name)["spec"]["template"]
+        return template
+
+    async def job(self, namespace: str, name: str) -> Manifest | None:
+        """Give a whole Job."""
+        return self.get("Job", namespace, name)
+
+    async def job_pods(self, namespace: str, uid: str) -> Sequence[Manifest]:
+        """Give all whole pods that the Job of this UID controls."""
+        pods = [self.get(*key) for key in self.keys("Pod") if key[1] == namespace]
+        return [pod for pod in pods if pod is not None and _controlled(pod, uid)]
+
+    async def pod_log(self, namespace: str, name: str) -> str:
+        """Give a pod's log."""
+        return self.logs.get((namespace, name), "")
+
+    async def create_record(self, namespace: str, name: str, spec: RecordSpec) -> Record:
+        """Create a managed record."""
+        return self._keep(Record(namespace=namespace, name=name, managed=True, spec=spec))
+
+    async def write_spec(self, record: Record, spec: RecordSpec) -> Record:
+        """Bring a managed record in line with its source."""
+        return self._keep(replace(record, spec=spec))
+
+    async def delete_record(self, record: Record) -> None:
+        """Delete a record."""
+        self.delete("GatewayMigration", record.namespace, record.name)
+
+    async def write_status(self, record: Record, status: RecordStatus) -> Record:
+        """Write the status; rejections are the ledger's to write and stay as stored."""
+        stored = self.record(record.namespace, record.name) or record
+        return self._keep(replace(stored, status=replace(status, rejections=stored.status.rejections)))
+
+    async def clear_retry(self, record: Record) -> None:
+        """Take the retry annotation off."""
+        stored = self.record(record.namespace, record.name) or record
+        self._keep(replace(stored, retry=""))
+
+    async def create_job(self, manifest: Manifest) -> str:
+        """Create a Job and give its UID; NameTakenError when one of that name exists."""
+        meta = manifest["metadata"]
+        if self.get("Job", meta["namespace"], meta["name"]) is not None:
+            raise NameTakenError(meta["name"])
+        return str(self.put(manifest)["metadata"]["uid"])
+
+    async def delete_job(self, namespace: str, name: str, uid: str) -> None:
+        """Delete the Job of this UID."""
+        stored = self.get("Job", namespace, name)
+        if stored is not None and stored["metadata"]["uid"] == uid:
+            self.delete("Job", namespace, name)
+
+    async def unpause(self, namespace: str, name: str) -> None:
+        """Let a Deployment go on that we paused, and take our mark off."""
+        stored = self._stored("Deployment", namespace, name)
+        stored["spec"].pop("paused", None)
+        stored["metadata"].get("annotations", {}).pop(HELD, None)
+        self.put(stored)
+
+    async def mark_migrated(self, namespace: str, name: str, mark: str) -> None:
+        """Annotate a Deployment with the hash that is complete."""
+        stored = self._stored("Deployment", namespace, name)
+        stored["metadata"].setdefault("annotations", {})[MIGRATED] = mark
+        self.put(stored)
+
+    def _stored(self, kind: str, namespace: str, name: str) -> dict[str, Any]:
+        stored = self.get(kind, namespace, name)
+        if stored is None:
+            raise LookupError(f"{kind} {namespace}/{name} is not stored")
+        return stored
+
+    def _keep(self, record: Record) -> Record:
+        return Record.from_manifest(self.put(record.to_manifest()))
+
+
+def _controlled(pod: Manifest, uid: str) -> bool:
+    owners = pod["metadata"].get("ownerReferences") or []
+    return any(owner.get("controller") and owner.get("uid") == uid for owner in owners)

@@ -1,0 +1,56 @@
+"""Settings of the process. Each is an environment variable ``SCHEMAGATE_…`` and a flag of the command line."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from webhook.errors import StartError
+from webhook.policy.record import Mode
+
+Port = Annotated[int, Field(ge=0, le=65535)]
+
+
+class Settings(BaseSettings):
+    """All settings; a flag wins over the environment. Times are in seconds, port 0 is any free one."""
+
+    model_config = SettingsConfigDict(env_prefix="SCHEMAGATE_", frozen=True, extra="ignore")
+
+    host: Annotated[str, Field(description="address that both servers listen on")] = "127.0.0.1"
+    port: Annotated[Port, Field(description="port of the webhooks (HTTPS)")] = 9443
+    ops_port: Annotated[Port, Field(description="port of /healthz, /readyz and /metrics (HTTP)")] = 8080
+    tls_cert: Annotated[Path | None, Field(description="certificate chain, PEM; reloaded when it changes")] = None
+    tls_key: Annotated[Path | None, Field(description="private key, PEM")] = None
+    default_mode: Annotated[Mode, Field(description="mode where neither record nor namespace names one")] = (
+        Mode.REJECT
+    )
+    drain_seconds: Annotated[
+        float, Field(ge=0, le=300, description="how long to serve on, closing connections, after SIGTERM")
+    ] = 10.0
+    reload_seconds: Annotated[
+        float, Field(ge=0.1, le=3600, description="how often the certificate files are looked at")
+    ] = 10.0
+    log_level: Annotated[
+        Literal["debug", "info", "warning", "error"], Field(description="least level that is logged")
+    ] = "info"
+
+
+def read_settings(**flags: object) -> Settings:
+    """Read settings from flags (None means not given) and the environment.
+
+    Raises StartError that names every bad setting and what it takes.
+    """
+    given = {name: value for name, value in flags.items() if value is not None}
+    try:
+        settings = Settings(**given)  # type: ignore[arg-type] # pydantic checks them
+    except ValidationError as error:
+        problems = (
+            f"{'.'.join(str(part) for part in problem['loc'])} (SCHEMAGATE_{str(problem['loc'][0]).upper()}): "
+            f"{problem['msg']}"
+            for problem in error.errors(include_input=False, include_url=False)
+        )
+        raise StartError("; ".join(problems)) from None
+    if (settings.tls_cert is None) != (settings.tls_key is None):
+        raise StartError("give both --tls-cert and --tls-key, or neither for a certificate made on the spot")
+    return settings

@@ -1,0 +1,166 @@
+"""Metrics and logs. Labels come from closed sets, and every child exists from the start, so that rates work.
+
+No label names a namespace, object, user or hash. Logs are one JSON object a line, on standard error.
+"""
+
+import logging
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import structlog
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+from webhook import __version__
+from webhook.policy.reasons import Reason
+
+WEBHOOKS = ("pods.mutate", "deployments.mutate", "deployments.validate")
+OPERATIONS = ("CREATE", "UPDATE", "DELETE")
+OUTCOMES = ("allow", "warn", "patch", "deny")
+_BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+
+
+class Telemetry:
+    """All metrics of the process, in a registry of its own."""
+
+    def __init__(self, paths: tuple[str, ...]) -> None:
+        self.registry = CollectorRegistry()
+        build = Gauge(
+            "schemagate_build_info",
+            "Always 1. Labels: version, python.",
+            ["version", "python"],
+            registry=self.registry,
+        )
+        build.labels(__version__, sys.version.split()[0]).set(1)
+        requests = Counter(
+            "schemagate_admission_requests",
+            "Verdicts. Labels: webhook, operation, decision (allow, warn, patch, deny), reason.",
+            ["webhook", "operation", "decision", "reason"],
+            registry=self.registry,
+        )
+        self._verdict = _cached(lambda *labels: requests.labels(*labels).inc)
+        for webhook in WEBHOOKS:
+            for reason in Reason:
+                self._verdict(webhook, "UPDATE" if webhook != "pods.mutate" else "CREATE", "allow", reason.value)
+        seconds = Histogram(
+            "schemagate_admission_duration_seconds",
+            "Time from the end of a request's headers to its answer. Label: path.",
+            ["path"],
+            buckets=_BUCKETS,
+            registry=self.registry,
+        )
+        self._seconds = {path: seconds.labels(path).observe for path in (*paths, "other")}
+        responses = Counter(
+            "schemagate_http_responses",
+            "Answers. Labels: path, status.",
+            ["path", "status"],
+            registry=self.registry,
+        )
+        self._response = _cached(lambda *labels: responses.labels(*labels).inc)
+        for path in paths:
+            self._response(path, "200")
+        self._in_flight = Gauge(
+            "schemagate_admission_in_flight", "Requests being answered.", registry=self.registry
+        )
+        refused = Counter(
+            "schemagate_http_refused",
+            "Requests or connections turned away unread. Label: reason.",
+            ["reason"],
+            registry=self.registry,
+        )
+        self._refused = _cached(lambda *labels: refused.labels(*labels).inc)
+        self._dry_run = Counter("schemagate_admission_dry_run", "Verdicts on dry runs.", registry=self.registry)
+        self.ledger_dropped = Counter(
+            "schemagate_ledger_dropped",
+            "Rejections that found no room on their way to a record.",
+            registry=self.registry,
+        )
+        self.certificate_expiry = Gauge(
+            "schemagate_certificate_expiry_timestamp_seconds",
+            "When a certificate ends, Unix time. Label: kind.",
+            ["kind"],
+            registry=self.registry,
+        )
+        reloads = Counter(
+            "schemagate_certificate_reloads",
+            "Readings of the certificate files. Label: result.",
+            ["result"],
+            registry=self.registry,
+        )
+        self.certificate_reload = _cached(lambda *labels: reloads.labels(*labels).inc)
+        for result in ("reloaded", "unchanged", "failed"):
+            self.certificate_reload(result)
+
+    def request_started(self) -> None:
+        """Count a request in."""
+        self._in_flight.inc()
+
+    def request_finished(self, path: str, status: int, seconds: float) -> None:
+        """Count a request out."""
+        self._in_flight.dec()
+        self._seconds[path](seconds)
+        self._response(path, str(status))()
+
+    def refused(self, reason: str) -> None:
+        """Count a request or connection turned away."""
+        self._refused(reason)()
+
+    def verdict(self, webhook: str, operation: str, decision: str, reason: str, *, dry_run: bool) -> None:
+        """Count a verdict."""
+        known = operation if operation in OPERATIONS else "other"
+        self._verdict(webhook, known, decision, reason)()
+        if dry_run:
+            self._dry_run.inc()
+
+    def exposition(self) -> bytes:
+        """Give all metrics in Prometheus' text format."""
+        return generate_latest(self.registry)
+
+
+def _cached(make: Callable[..., Callable[[], None]]) -> Callable[..., Callable[[], None]]:
+    """Look each child up once: binding labels costs more than counting."""
+    children: dict[tuple[str, ...], Callable[[], None]] = {}
+
+    def child(*labels: str) -> Callable[[], None]:
+        found = children.get(labels)
+        if found is None:
+            found = children[labels] = make(*labels)
+        return found
+
+    return child
+
+
+def configure_logging(level: str) -> None:
+    """Log from ``level`` up (debug, info, warning, error), one JSON object a line, on standard error.
+
+    Tracebacks carry no local variables: those may hold keys.
+    """
+    number = logging.getLevelNamesMapping()[level.upper()]
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.ExceptionRenderer(
+                structlog.tracebacks.ExceptionDictTransformer(show_locals=False, max_frames=20)
+            ),
+            structlog.processors.JSONRenderer(),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(number),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=True,
+    )
+    logging.basicConfig(level=logging.WARNING, handlers=[_Bridge()], force=True)
+
+
+class _Bridge(logging.Handler):
+    """Passes what libraries log through the standard library on to the same sink."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Log one record; its arguments are part of the text."""
+        structlog.get_logger(record.name).log(record.levelno, record.getMessage(), exc_info=record.exc_info)
+
+
+def logger() -> Any:
+    """Give the application's logger."""
+    return structlog.get_logger("schemagate")
