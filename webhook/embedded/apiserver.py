@@ -17,8 +17,8 @@ from webhook.embedded.cluster import MASTERS, EmbeddedCluster, key_of
 from webhook.policy.names import POD_TEMPLATE_HASH
 
 Manifest = dict[str, Any]
-_MUTATING = {"Pod": "/mutate-v1-pod", "Deployment": "/mutate-apps-v1-deployment"}
-_VALIDATING = {"Deployment": "/validate-apps-v1-deployment"}
+MUTATING = {"Pod": "/mutate-v1-pod", "Deployment": "/mutate-apps-v1-deployment"}
+VALIDATING = {"Deployment": "/validate-apps-v1-deployment"}
 _ADMIN_GROUPS = {"admin": (MASTERS,)}
 _GROUPS = {"Pod": "", "Deployment": "apps"}
 
@@ -60,14 +60,14 @@ class EmbeddedApiServer:
         new = copy.deepcopy(dict(manifest))
         kind, namespace, name = key_of(new)
         old = self._cluster.get(kind, namespace, name)
-        review = _review(new, old, user=user, dry_run=dry_run)
-        mutated = await self._call(_MUTATING[kind], review)
+        review = admission_review(new, old, user=user, dry_run=dry_run)
+        mutated = await self._call(MUTATING[kind], review)
         patch = tuple(msgspec.json.decode(base64.b64decode(mutated["patch"]))) if "patch" in mutated else ()
         new = jsonpatch.apply_patch(new, list(patch))
         warnings = tuple(mutated.get("warnings", ()))
         audit = mutated.get("auditAnnotations", {})
-        if kind in _VALIDATING:
-            answer = await self._call(_VALIDATING[kind], _review(new, old, user=user, dry_run=dry_run))
+        if kind in VALIDATING:
+            answer = await self._call(VALIDATING[kind], admission_review(new, old, user=user, dry_run=dry_run))
             warnings += tuple(answer.get("warnings", ()))
             audit = answer.get("auditAnnotations", {})
             if not answer["allowed"]:
@@ -116,7 +116,8 @@ class EmbeddedApiServer:
             return answer
 
 
-def _review(new: Manifest, old: Manifest | None, *, user: str, dry_run: bool) -> Manifest:
+def admission_review(new: Manifest, old: Manifest | None, *, user: str, dry_run: bool = False) -> Manifest:
+    """Build the AdmissionReview v1 that an API server sends for a create (no ``old``) or an update."""
     kind, namespace, name = key_of(new)
     group = _GROUPS[kind]
     gvk = {"group": group, "version": "v1", "kind": kind}

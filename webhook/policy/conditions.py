@@ -44,8 +44,8 @@ def with_conditions(status: RecordStatus, previous: RecordStatus, now: datetime)
 
 
 def _condition(condition: Condition, before: Condition | None, now: datetime) -> Condition:
-    moved = before.last_transition_time if before and before.status == condition.status else now
-    return replace(condition, last_transition_time=moved)
+    since = before.last_transition_time if before and before.status == condition.status else None
+    return replace(condition, last_transition_time=since or now)
 
 
 def _reason(status: RecordStatus, phase: Phase) -> str:

@@ -1,6 +1,5 @@
 """The verdict on a request, as a value, and the text rules that every answer obeys."""
 
-import re
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -15,19 +14,16 @@ WARNING_LIMIT = 250
 ANNOTATION_LIMIT = 256
 """Longest value of an audit annotation, in characters."""
 
-# Bidirectional controls and zero-width characters make a line read otherwise than it is.
-_INVISIBLE = re.compile("[\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
-
 
 def printable(text: str, limit: int) -> str:
     """Give one printable line of at most ``limit`` characters.
 
     A control character or newline makes the API server drop a whole warning, and reaches a terminal verbatim
-    from a denial.
+    from a denial; bidirectional controls and zero-width characters make a line read otherwise than it is.
     """
     line = "".join(
         " " if char.isspace() else char
-        for char in _INVISIBLE.sub("", text[: limit * 4])
+        for char in text[: limit * 4]
         if char.isspace() or not unicodedata.category(char).startswith("C")
     )
     return line if len(line) <= limit else line[: limit - 1] + "…"

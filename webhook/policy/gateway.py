@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 
 from webhook.policy.names import (
+    GATEWAY_API_VERSION,
     GATEWAY_CONTAINER,
     GATEWAY_KIND,
     LICENSE_PATH,
@@ -60,6 +61,10 @@ def deployment_of(pod: Pod) -> str | None:
 
 
 def gateway_owner(meta: ObjectMeta) -> str | None:
-    """Give the name of the Gateway resource that controls the object, or None (Helm, plain)."""
+    """Give the name of the Gateway resource that controls the object, or None (Helm, plain).
+
+    Gateways of other groups own Deployments too (gateway.networking.k8s.io).
+    """
     owner = meta.controller(GATEWAY_KIND)
-    return owner.name if owner else None
+    group = GATEWAY_API_VERSION.partition("/")[0]
+    return owner.name if owner and owner.api_version.partition("/")[0] == group else None

@@ -106,6 +106,7 @@ def _source(claims: Claims) -> tuple[Source, RecordSpec, str | None] | None:
     kept = record.spec
     merged = replace(
         spec,
+        enabled=kept.enabled,
         image=kept.image,
         mode=kept.mode,
         runner=kept.runner,

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import msgspec
@@ -28,6 +28,8 @@ class MigrationInputs:
     ``secret:<name>/<key>`` where the URL lies in a place that is not read. ``network`` is canonical JSON of the
     pod fields that decide where a host name leads. ``database`` names the database across Gateways, None when
     it is not known. ``problem`` says why the inputs cannot be told; such inputs are never complete.
+    ``unread`` tells two URLs apart that are no JDBC URLs: their digest, to compare by and never to be shown, since
+    there may be a password in them.
     """
 
     image: str
@@ -38,6 +40,7 @@ class MigrationInputs:
     database: str | None = None
     problem: str | None = None
     warnings: tuple[str, ...] = ()
+    unread: str = field(default="", repr=False)
 
     @property
     def spec_hash(self) -> str:
@@ -85,6 +88,7 @@ def migration_inputs(
         database=url.database,
         problem=url.problem,
         warnings=url.warnings,
+        unread=url.unread,
     )
 
 
@@ -94,12 +98,19 @@ class _Url:
     database: str | None = None
     problem: str | None = None
     warnings: tuple[str, ...] = ()
+    unread: str = ""
 
 
 def _effective_url(pod: PodSpec, container: Container, spec: RecordSpec, environment: Environment) -> _Url | None:
-    if environment.missing:
-        names = ", ".join(sorted(set(environment.missing)))
-        return _Url("unknown", problem=f"the container needs ConfigMap {names}, which does not exist; create it")
+    url = _url(pod, container, spec, environment)
+    if not environment.missing:
+        return url
+    names = ", ".join(sorted(set(environment.missing)))
+    problem = f"the container needs ConfigMap {names}, which does not exist; create it"
+    return replace(url or _Url("unknown"), problem=problem)
+
+
+def _url(pod: PodSpec, container: Container, spec: RecordSpec, environment: Environment) -> _Url | None:
     if (environment.known(DISKLESS_CONFIG) or "").strip().lower() == "false":
         ignored = ("jdbcUrl of the record is ignored: node.properties of this Gateway names its database",)
         return _Url(_node_properties(pod, container), warnings=ignored if spec.jdbc_url else ())
@@ -107,7 +118,7 @@ def _effective_url(pod: PodSpec, container: Container, spec: RecordSpec, environ
         return _parsed(spec.jdbc_url, override=True)
     value = environment.values.get(SSG_DATABASE_JDBC_URL)
     if isinstance(value, Secretive):
-        return _Url(value.origin)
+        return _composed(value) if value.parts else _Url(value.origin)
     embedded = (environment.known(SSG_DATABASE_TYPE) or "").strip().lower() in _EMBEDDED_TYPES
     return None if embedded or not value else _parsed(value, override=False)
 
@@ -117,8 +128,22 @@ def _parsed(text: str, *, override: bool) -> _Url | None:
         url = jdbc.override(text) if override else jdbc.parse(text)
     except jdbc.JdbcUrlError as error:
         where = "jdbcUrl of the record" if override else SSG_DATABASE_JDBC_URL
-        return _Url("invalid", problem=f"{where}: {error}")
+        return _Url("invalid", problem=f"{where}: {error}", unread=hashlib.sha256(text.encode()).hexdigest())
     return None if url.embedded else _Url(url.redacted, url.database_key)
+
+
+def _composed(value: Secretive) -> _Url | None:
+    """Read a URL with unknown parts: numbers stand for them, since a host, port, schema and value may be one."""
+    known = "".join(part for part in value.parts if isinstance(part, str))
+    numbers = (str(number) for number in range(65535, 10000, -1) if str(number) not in known)
+    places = {part: next(numbers) for part in dict.fromkeys(value.parts) if isinstance(part, Secretive)}
+    url = _parsed("".join(part if isinstance(part, str) else places[part] for part in value.parts), override=False)
+    if url is None:
+        return None
+    text = url.text
+    for part, number in places.items():
+        text = text.replace(number, f"$({part.origin})")
+    return replace(url, text=text, database=None)
 
 
 def _node_properties(pod: PodSpec, container: Container) -> str:
@@ -127,6 +152,8 @@ def _node_properties(pod: PodSpec, container: Container) -> str:
         return "node.properties:none"
     if volume.secret:
         return f"node.properties:{volume.secret.secret_name}"
+    if volume.config_map:
+        return f"node.properties:configmap:{volume.config_map.name}"
     if volume.csi:
         provider = (volume.csi.volume_attributes or {}).get("secretProviderClass", "")
         return f"node.properties:csi:{volume.csi.driver}:{provider}"
@@ -134,11 +161,11 @@ def _node_properties(pod: PodSpec, container: Container) -> str:
 
 
 def _network(pod: PodSpec) -> str:
-    """Give the fields that decide where a host name leads; what the API server fills in counts as unset."""
+    """Give the fields that decide where a host name leads; what is empty or a default counts as unset."""
     fields: Mapping[str, Any] = {
         "hostAliases": pod.host_aliases,
         "dnsPolicy": None if pod.dns_policy == "ClusterFirst" else pod.dns_policy,
-        "dnsConfig": pod.dns_config,
+        "dnsConfig": {name: value for name, value in (pod.dns_config or {}).items() if value},
         "hostNetwork": pod.host_network,
     }
     return msgspec.json.encode({name: value for name, value in fields.items() if value}, order="sorted").decode()

@@ -10,8 +10,10 @@ from dataclasses import dataclass
 from webhook.policy.names import MODE_PROPERTY
 
 _FLAG = f"-D{MODE_PROPERTY}"
-# A word: quoted runs and bare characters without a space between them; a lone quote is a character.
-_WORD = re.compile(r"""(?:"[^"]*"|'[^']*'|\S)+""")
+_SPACE = " \t\n\r\f\v"
+# A word: quoted runs and bare characters without a space between them; a lone quote is a character. Only ASCII
+# white space parts arguments, as in a shell: others belong to a value.
+_WORD = re.compile(r"""(?:"[^"]*"|'[^']*'|\S)+""", re.ASCII)
 _QUOTES = str.maketrans("", "", "\"'")
 
 
@@ -45,11 +47,11 @@ def without_mode(text: str) -> str:
     kept, at = [], 0
     for word in words(text):
         if word.mode is not None:
-            kept.append(text[at : word.start].rstrip())
+            kept.append(text[at : word.start].rstrip(_SPACE))
             at = word.end
     kept.append(text[at:])
-    stripped = "".join(kept)
-    return stripped if at == 0 else stripped.strip()
+    rest = "".join(kept)
+    return rest if kept[0] else rest.lstrip(_SPACE)
 
 
 def mode_flag(mode: str) -> str:
@@ -58,5 +60,13 @@ def mode_flag(mode: str) -> str:
 
 
 def with_mode(text: str, mode: str) -> str:
-    """Give the arguments with exactly this mode, appended last: the JVM takes the last of two."""
-    return f"{without_mode(text)} {mode_flag(mode)}".lstrip()
+    """Give the arguments with exactly this mode, appended last: the JVM takes the last of two.
+
+    A text that is so already comes back as it is.
+    """
+    flag = mode_flag(mode)
+    found = words(text)
+    if len(modes(text)) == 1 and text[found[-1].start : found[-1].end] == flag:
+        return text
+    rest = without_mode(text)
+    return f"{rest} {flag}" if rest.strip(_SPACE) else flag

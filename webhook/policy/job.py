@@ -12,7 +12,7 @@ from typing import Any
 
 import jsonpatch
 
-from webhook.policy.environment import ConfigMaps
+from webhook.policy.environment import ConfigMaps, escape
 from webhook.policy.inputs import MigrationInputs, short
 from webhook.policy.names import (
     COMPONENT,
@@ -33,6 +33,7 @@ from webhook.policy.schema_mode import environment_patch
 
 CONTAINER = "db-migration"
 _NAME_LIMIT = 63
+_DIGEST_DIGITS = 16
 
 _POD_KEPT = (
     "imagePullSecrets",
@@ -48,11 +49,31 @@ _POD_KEPT = (
     "runtimeClassName",
     "terminationGracePeriodSeconds",
 )
-_CONTAINER_KEPT = ("image", "imagePullPolicy", "command", "args", "envFrom", "env", "resources", "securityContext")
+_CONTAINER_KEPT = (
+    "image",
+    "imagePullPolicy",
+    "command",
+    "args",
+    "workingDir",
+    "envFrom",
+    "env",
+    "resources",
+    "securityContext",
+)
+# The operator's own, also with a suffix of its making: graphman-static-init-5e6b4b0d32.
 _OPERATOR_INIT = ("graphman-static-init", "portal-init", "otk-install-init", "otk-db-init")
 _PROXIES = ("cloud-sql-proxy", "cloudsql-proxy", "alloydb-auth-proxy", "rds-proxy", "db-proxy")
 _BOOTSTRAP = "/opt/SecureSpan/Gateway/node/default/etc/bootstrap/"
-_DROPPED_MOUNTS = (_BOOTSTRAP, "/graphman/", "/opt/docker/graphman")
+# Bundles and services that a starting Gateway would load, and scripts that need what the Job does not have.
+_DROPPED_MOUNTS = (
+    _BOOTSTRAP,
+    "/graphman/",
+    "/opt/docker/graphman",
+    "/opt/docker/graceful-shutdown.sh",
+    "/opt/docker/rc.d/load-service-account-token.sh",
+    "/opt/docker/rc.d/base/update-service-account-token.xml",
+)
+_TELEMETRY = ("OTEL_",)
 _NOT_INJECTED = {
     "sidecar.istio.io/inject": "false",
     "linkerd.io/inject": "disabled",
@@ -61,6 +82,9 @@ _NOT_INJECTED = {
     "cluster-autoscaler.kubernetes.io/safe-to-evict": "false",
     "karpenter.sh/do-not-disrupt": "true",
 }
+
+
+_Manifest = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,15 +101,18 @@ class JobRequest:
 
 
 def job_name(namespace: str, deployment: str, spec_hash: str, attempt: int) -> str:
-    """Give the name of an attempt's Job: at most 63 characters, a number from the second attempt on.
+    """Give the name of an attempt's Job: a DNS label, with a number from the second attempt on.
 
-    A long Deployment name is cut and told apart by a hash of namespace and name.
+    A Deployment name that is too long, or holds dots, is cut and told apart by a hash of namespace and name.
+    Such names are 63 characters long and all others shorter, so that none can be chosen to meet another.
     """
     tail = f"-{MIGRATION_COMPONENT}-{spec_hash[:8]}" + (f"-{attempt}" if attempt > 1 else "")
-    if len(deployment) + len(tail) > _NAME_LIMIT:
-        digest = hashlib.sha256(f"{namespace}\0{deployment}".encode()).hexdigest()[:8]
-        deployment = f"{deployment[: _NAME_LIMIT - len(tail) - 9].rstrip('-.')}-{digest}"
-    return deployment + tail
+    room = _NAME_LIMIT - len(tail)
+    if len(deployment) < room and "." not in deployment:
+        return deployment + tail
+    digest = hashlib.sha256(f"{namespace}\0{deployment}".encode()).hexdigest()
+    readable = deployment.replace(".", "-")[: room - _DIGEST_DIGITS - 1]
+    return f"{readable}-{digest}"[:room] + tail
 
 
 def build_job(record: Record, spec: RecordSpec, reference: JobReference, request: JobRequest) -> dict[str, Any]:
@@ -127,7 +154,7 @@ def build_job(record: Record, spec: RecordSpec, reference: JobReference, request
             },
             "podReplacementPolicy": "Failed",
             "template": {
-                "metadata": {"labels": labels, "annotations": dict(_NOT_INJECTED)},
+                "metadata": {"labels": dict(labels), "annotations": dict(_NOT_INJECTED)},
                 "spec": _pod(spec, request),
             },
         },
@@ -138,12 +165,11 @@ def _pod(spec: RecordSpec, request: JobRequest) -> dict[str, Any]:
     source = request.template.get("spec", {})
     gateway = next(item for item in source["containers"] if item["name"] == request.container)
     volumes = source.get("volumes") or []
-    scratch = {volume["name"] for volume in volumes if "emptyDir" in volume}
     mounts = [mount for mount in gateway.get("volumeMounts") or [] if _mount_kept(mount["mountPath"])]
-    init = [item for item in source.get("initContainers") or [] if _init_kept(item, mounts, scratch)]
-    fed = {mount["name"] for item in init for mount in item.get("volumeMounts") or []}
-    mounts = [mount for mount in mounts if mount["name"] not in scratch or mount["name"] in fed]
-    used = fed | {mount["name"] for mount in mounts}
+    init = _init_kept(source.get("initContainers") or [], mounts, volumes)
+    used = {
+        mount["name"] for item in ({"volumeMounts": mounts}, *init) for mount in item.get("volumeMounts") or []
+    }
     container = {name: gateway[name] for name in _CONTAINER_KEPT if gateway.get(name)}
     container |= {"name": CONTAINER, "image": request.inputs.image, "volumeMounts": mounts}
     container["env"] = _environment(container, spec, request)
@@ -164,15 +190,25 @@ def _mount_kept(path: str) -> bool:
     return path == LICENSE_PATH or not path.startswith(_DROPPED_MOUNTS)
 
 
-def _init_kept(item: Mapping[str, Any], mounts: list[Mapping[str, Any]], scratch: set[str]) -> bool:
+def _init_kept(items: list[_Manifest], mounts: list[_Manifest], volumes: list[_Manifest]) -> list[_Manifest]:
     """Keep what fills a volume that stays, and database proxies; drop the operator's and the chart's own."""
-    name = item["name"]
-    if item.get("restartPolicy") == "Always":
-        return name in _PROXIES
-    if name in _OPERATOR_INIT or name.endswith("-otk-install-container"):
-        return False
-    fills = {mount["name"] for mount in item.get("volumeMounts") or []} & scratch
-    return any(mount["name"] in fills for mount in mounts)
+    scratch = {volume["name"] for volume in volumes if "emptyDir" in volume}
+    needed = {mount["name"] for mount in mounts} & scratch
+    kept: list[_Manifest] = []
+    # From the last to the first: what a kept one reads may have been written by one before it.
+    for item in reversed(items):
+        mounted = {mount["name"] for mount in item.get("volumeMounts") or []}
+        proxy = item.get("restartPolicy") == "Always"
+        wanted = item["name"] in _PROXIES if proxy else not _of_a_distribution(item["name"]) and mounted & needed
+        if wanted:
+            needed |= mounted & scratch
+            kept.insert(0, item)
+    return kept
+
+
+def _of_a_distribution(name: str) -> bool:
+    suffixed = tuple(f"{own}-" for own in _OPERATOR_INIT)
+    return name in _OPERATOR_INIT or name.startswith(suffixed) or name.endswith("-otk-install-container")
 
 
 def _environment(container: Mapping[str, Any], spec: RecordSpec, request: JobRequest) -> list[dict[str, Any]]:
@@ -181,10 +217,10 @@ def _environment(container: Mapping[str, Any], spec: RecordSpec, request: JobReq
     entries = [
         entry
         for entry in container.get("env") or []
-        if not entry["name"].startswith("OTEL_") and not (override and entry["name"] == SSG_DATABASE_JDBC_URL)
+        if not entry["name"].startswith(_TELEMETRY) and not (override and entry["name"] == SSG_DATABASE_JDBC_URL)
     ]
     if override:
-        entries.append({"name": SSG_DATABASE_JDBC_URL, "value": request.inputs.jdbc_url.replace("$(", "$$(")})
+        entries.append({"name": SSG_DATABASE_JDBC_URL, "value": escape(request.inputs.jdbc_url)})
     injection = environment_patch(
         0,
         view(Container, {**container, "env": entries}),

@@ -8,13 +8,12 @@
               Waiting     Superseded ──(the old Job ends)──▶ Pending
        (same database busy)  (other inputs wanted; never killed amid its changes)
 
-The status is written before the step is taken, and every step is safe to repeat: a controller that dies in
-between finds its intent in the status (``job`` without ``uid``) and goes on from there.
+First the status takes note of how our Job stands (``_note_job``), whatever is wanted now; then the wanted inputs
+decide. The status is written before the steps are taken, and every step is safe to repeat: a controller that dies
+in between finds its intent in the status (``job`` without ``uid``) and goes on from there.
 """
 
-from collections.abc import Callable
 from dataclasses import replace
-from datetime import datetime
 
 from webhook.policy.conditions import with_conditions
 from webhook.policy.image import image_version, knows_modes
@@ -41,80 +40,102 @@ from webhook.policy.record import (
     JobReference,
     Phase,
     RecordStatus,
+    Runner,
 )
-from webhook.policy.target import Target
+
+_NOT_OF_A_JOB = frozenset({FailureClass.INVALID_INPUTS, FailureClass.JOB_VANISHED})
+_SHORTEST_RETRY = len(short("0" * 64))
 
 
 def plan(observed: Observed) -> Plan:
     """Give the next status and steps. A plan carried out and observed again ends in one without steps."""
-    next_plan = _settle_job(observed) or _plan_target(observed)
-    status = replace(next_plan.status, observed_generation=observed.record.generation)
-    return Plan(with_conditions(status, observed.record.status, observed.now), next_plan.steps)
+    decided = _decide(_with_status(observed, _note_job(observed)))
+    steps = decided.steps
+    if decided.status.phase is not Phase.FAILED and _retry_asked(observed, decided.status.spec_hash):
+        # First of all: once the new Job exists, a retry that is still there would stand for another attempt.
+        steps = (ClearRetry(), *steps)
+    status = replace(decided.status, observed_generation=observed.record.generation)
+    return Plan(with_conditions(status, observed.record.status, observed.now), steps)
 
 
-def _settle_job(observed: Observed) -> Plan | None:
-    """Take note of how a Job ended whose hash is not wanted any more, or let it run to its end."""
-    status, job = observed.record.status, observed.job
-    reference = status.job
-    if reference is None or job is None or not _is_same(reference, job):
-        return None
-    target = observed.target
-    desired = target.desired if target else None
-    if observed.governance is None or (desired is not None and reference.hash == desired.spec_hash):
-        return None
-    if job.phase is JobPhase.ACTIVE:
-        # What is complete already need not wait for it.
-        free = target is not None and target.held and desired and status.completion(desired.spec_hash)
-        return Plan(replace(status, phase=Phase.SUPERSEDED, complete=False), (Unpause(),) if free else ())
+def _note_job(observed: Observed) -> RecordStatus:
+    """Take note of our Job: its UID, and how it ended. Success is for its own hash, wanted or not."""
+    status, job = observed.record.status, _our_job(observed)
+    if job is None or status.job is None:
+        return status
+    reference = replace(status.job, uid=job.uid)
+    status = replace(status, job=reference)
+    if job.phase is JobPhase.ACTIVE or status.completion(reference.hash) is not None:
+        return status
+    if _ended_badly(status) and status.failure and status.failure.classification is not FailureClass.UNKNOWN:
+        # The first look had the pods and the log; evidence once found wrong is not mended by a later one.
+        return status
     if job.phase is JobPhase.SUCCEEDED and job.tampered is None:
-        done = _completed(status, _completion(reference, job, observed.now))
-        observed = replace(observed, record=replace(observed.record, status=replace(done, job=None)))
-        return _plan_target(observed)
-    return None
+        return replace(_completed(status, _completion(reference, job, observed, Evidence.JOB)), failure=None)
+    return replace(status, failure=_failure(job))
 
 
-def _plan_target(observed: Observed) -> Plan:
-    governance, target = observed.governance, observed.target
+def _decide(observed: Observed) -> Plan:
+    wanted, governance, job = _wanted(observed), observed.governance, _our_job(observed)
     status = observed.record.status
-    if governance is None or target is None or target.desired is None:
-        return _idle(observed)
-    if knows_modes(image_version(target.desired.image, governance.spec.gateway_version)) is False:
-        return _idle(observed)
-    problem = target.desired.problem or governance.problem
+    active = status.job if job is not None and job.phase is JobPhase.ACTIVE else None
+    if governance is None:
+        return _disabled(observed, active)
+    if active is not None and (wanted is None or active.hash != wanted.spec_hash):
+        # What needs no migration, or has had one, need not wait for it.
+        steps = _wake(observed, wanted) if wanted is None or status.completion(wanted.spec_hash) else ()
+        return Plan(replace(status, phase=Phase.SUPERSEDED, complete=False, failure=None), steps)
+    if wanted is None:
+        kept = status.failure if _ended_badly(status) else None
+        return Plan(replace(status, phase=Phase.DISABLED, complete=False, failure=kept), _wake(observed, None))
+    problem = wanted.problem or governance.problem
     if problem:
         failure = Failure(classification=FailureClass.INVALID_INPUTS, message=problem)
-        return Plan(_fresh(status, target.desired, Phase.FAILED, failure))
-    adopted = _adopt(observed, target)
-    if adopted is not None:
-        return adopted
-    if status.completion(target.desired.spec_hash) is not None:
-        return _complete(observed, target, target.desired)
-    return _migrate(observed, target.desired)
+        return Plan(_fresh(status, wanted, Phase.FAILED, failure))
+    if active is None:
+        observed = _with_status(observed, _adopt(observed))
+    if observed.record.status.completion(wanted.spec_hash) is not None:
+        return _complete(observed, wanted)
+    if governance.spec.runner is Runner.EXTERNAL and active is None:
+        return _external(observed, wanted)
+    return _migrate(observed, wanted)
 
 
-def _idle(observed: Observed) -> Plan:
-    """Nothing to migrate: not governed, disabled, without a database, or a Gateway that cannot be told to skip."""
-    steps: list[Step] = []
-    status = replace(observed.record.status, phase=Phase.DISABLED, complete=False, failure=None)
-    reference, job = status.job, observed.job
-    if reference and job and _is_same(reference, job) and job.phase is not JobPhase.ACTIVE:
-        steps.append(DeleteJob(reference))
-        status = replace(status, job=None)
-    if observed.target is not None and observed.target.held:
-        steps.append(Unpause())
-    return Plan(status, tuple(steps))
-
-
-def _adopt(observed: Observed, target: Target) -> Plan | None:
-    """Take what runs for complete: once as the baseline, later only where pods migrated by themselves."""
-    running, status = target.running, observed.record.status
-    if running is None or running.problem or not target.settled:
+def _wanted(observed: Observed) -> MigrationInputs | None:
+    """Give the inputs to be migrated; None without a database, or for a Gateway that cannot be told to skip."""
+    governance, target = observed.governance, observed.target
+    if governance is None or target is None or target.desired is None:
         return None
-    baseline = not status.spec_hash and not status.completed_hashes
-    if status.completion(running.spec_hash) is not None or not (baseline or observed.self_migrated):
-        return None
-    if observed.job is not None and observed.job.phase is JobPhase.ACTIVE:
-        return None
+    version = image_version(target.desired.image, governance.spec.gateway_version)
+    return None if knows_modes(version) is False else target.desired
+
+
+def _disabled(observed: Observed, active: JobReference | None) -> Plan:
+    """Let go of everything, but for a Job amid its changes."""
+    status, job = observed.record.status, _our_job(observed)
+    kept = status.failure if _ended_badly(status) else None
+    steps: tuple[Step, ...] = ()
+    if status.job is not None and job is not None and active is None:
+        steps = (DeleteJob(status.job),)
+    return Plan(replace(status, phase=Phase.DISABLED, complete=False, failure=kept), steps + _wake(observed, None))
+
+
+def _adopt(observed: Observed) -> RecordStatus:
+    """Take what runs for complete: once as the baseline, later only where pods migrated by themselves.
+
+    Later it takes a rollout, which brings another image. Otherwise a database that a ConfigMap changed under
+    running pods would count as migrated by them.
+    """
+    target, status = observed.target, observed.record.status
+    running = target.running if target else None
+    if target is None or running is None or running.problem or not target.settled:
+        return status
+    if status.completion(running.spec_hash) is not None:
+        return status
+    baseline = not status.spec_hash and not status.completed_hashes and not observed.skipping
+    rolled_out = all(done.image != running.image for done in status.completed_hashes)
+    if not baseline and not (observed.self_migrated and rolled_out):
+        return status
     done = Completion(
         hash=running.spec_hash,
         image=running.image,
@@ -122,70 +143,69 @@ def _adopt(observed: Observed, target: Target) -> Plan | None:
         time=observed.now,
         evidence=Evidence.ADOPTED,
     )
-    adopted = _completed(_fresh(status, running, Phase.COMPLETE), done)
-    return plan(replace(observed, record=replace(observed.record, status=adopted)))
+    return _completed(status, done)
 
 
-def _complete(observed: Observed, target: Target, inputs: MigrationInputs) -> Plan:
+def _complete(observed: Observed, inputs: MigrationInputs) -> Plan:
     """Complete once is complete; wake what waits for it."""
     status = _fresh(observed.record.status, inputs, Phase.COMPLETE)
-    status = replace(status, complete=True, completion_time=_completion_time(status, inputs))
-    mark = short(inputs.spec_hash)
-    if target.held:
-        return Plan(status, (Unpause(),))
-    waits = target.running != target.desired and observed.migrated_mark != mark
-    return Plan(status, (MarkMigrated(mark),) if waits else ())
+    done = status.completion(inputs.spec_hash)
+    completion_time = done.time if done else None
+    return Plan(replace(status, complete=True, completion_time=completion_time), _wake(observed, inputs))
+
+
+def _wake(observed: Observed, complete: MigrationInputs | None) -> tuple[Step, ...]:
+    """Let a Deployment go on that we hold; tell an operator that retries a denied one that it may pass now."""
+    target = observed.target
+    if target is not None and target.held:
+        return (Unpause(),)
+    if target is None or complete is None or target.running == complete:
+        return ()
+    mark = short(complete.spec_hash)
+    return (MarkMigrated(mark),) if observed.migrated_mark != mark else ()
+
+
+def _external(observed: Observed, inputs: MigrationInputs) -> Plan:
+    """Follow the Job of an operator or chart; none of ours."""
+    status, job = observed.record.status, observed.external
+    if job is None:
+        return Plan(replace(_fresh(status, inputs, Phase.PENDING), job=None))
+    reference = JobReference(name=job.name, hash=inputs.spec_hash, image=inputs.image)
+    reference = replace(reference, uid=job.uid, database=inputs.database or "")
+    if job.phase is JobPhase.SUCCEEDED and job.tampered is None:
+        done = _completion(reference, job, observed, Evidence.EXTERNAL)
+        return _complete(_with_status(observed, _completed(replace(status, job=None), done)), inputs)
+    if job.phase is JobPhase.ACTIVE:
+        return Plan(replace(_fresh(status, inputs, Phase.RUNNING), job=None))
+    return Plan(replace(_fresh(status, inputs, Phase.FAILED, _failure(job)), job=None))
 
 
 def _migrate(observed: Observed, inputs: MigrationInputs) -> Plan:
-    status = observed.record.status
-    reference = status.job if status.job and status.job.hash == inputs.spec_hash else None
-    if reference is None:
+    """Run the Job for these inputs, which are not complete. A failure blocks until somebody acts on it."""
+    status, job = observed.record.status, _our_job(observed)
+    reference = status.job
+    if reference is None or reference.hash != inputs.spec_hash:
         return _start(observed, inputs, attempt=1)
-    if status.phase is Phase.FAILED and (again := _retry(observed, inputs, reference)):
-        return again
-    job = observed.job
-    if job is None:
-        return _without_job(observed, inputs, reference)
-    if not _is_same(reference, job):
-        # The name is taken by a Job that is not ours: it is neither adopted nor deleted.
-        return _start(observed, inputs, attempt=reference.attempts + 1)
-    reference = replace(reference, uid=job.uid)
-    return _ENDINGS[job.phase](observed, inputs, reference, job)
-
-
-def _without_job(observed: Observed, inputs: MigrationInputs, reference: JobReference) -> Plan:
-    status = observed.record.status
+    if job is not None and job.phase is JobPhase.ACTIVE:
+        return Plan(_fresh(status, inputs, Phase.RUNNING))
     if not reference.uid:
-        return _start(observed, inputs, attempt=reference.attempts)
-    if status.phase is Phase.FAILED:
-        return Plan(status)
-    failure = Failure(
+        # The intent of a pass that got no further. A name taken by a Job not ours is neither adopted nor freed.
+        return _start(observed, inputs, attempt=reference.attempts + (observed.job is not None))
+    deleted = job is None and _ended_badly(status)
+    if deleted or _retry_asked(observed, inputs.spec_hash):
+        return _start(observed, inputs, attempt=reference.attempts + 1)
+    if job is not None:
+        return Plan(_fresh(status, inputs, Phase.FAILED, status.failure))
+    vanished = Failure(
         classification=FailureClass.JOB_VANISHED,
         message=f"Job {reference.name} vanished while it ran; what it did to the schema is not known",
     )
-    return Plan(replace(_fresh(status, inputs, Phase.FAILED, failure), job=reference))
-
-
-def _retry(observed: Observed, inputs: MigrationInputs, reference: JobReference) -> Plan | None:
-    """A failure blocks until somebody deletes the Job or annotates the record for exactly this hash."""
-    status = observed.record.status
-    asked = len(observed.record.retry) >= len(short("0" * 64)) and inputs.spec_hash.startswith(
-        observed.record.retry
-    )
-    vanished = status.failure is not None and status.failure.classification is FailureClass.JOB_VANISHED
-    gone = observed.job is None and bool(reference.uid) and not vanished
-    if not asked and not gone:
-        return None
-    started = _start(observed, inputs, attempt=reference.attempts + 1)
-    return Plan(started.status, (*started.steps, ClearRetry())) if asked else started
+    return Plan(_fresh(status, inputs, Phase.FAILED, vanished))
 
 
 def _start(observed: Observed, inputs: MigrationInputs, *, attempt: int) -> Plan:
-    status = observed.record.status
-    if observed.busy is not None:
-        return Plan(replace(_fresh(status, inputs, Phase.WAITING), job=None))
-    record = observed.record
+    """Write down the attempt, and make its Job unless the database is busy."""
+    status, record = observed.record.status, observed.record
     reference = JobReference(
         name=job_name(record.namespace, record.name, inputs.spec_hash, attempt),
         hash=inputs.spec_hash,
@@ -193,40 +213,40 @@ def _start(observed: Observed, inputs: MigrationInputs, *, attempt: int) -> Plan
         image=inputs.image,
         database=inputs.database or "",
     )
+    # An attempt that is tried again keeps its time: a status that changed by itself would wake us for ever.
+    again = status.phase is Phase.PENDING and status.job == reference
+    started = status.start_time if again and status.start_time else observed.now
+    if observed.busy is not None:
+        waiting = replace(_fresh(status, inputs, Phase.WAITING), job=reference)
+        return Plan(replace(waiting, start_time=None, completion_time=None))
     pending = replace(_fresh(status, inputs, Phase.PENDING), job=reference)
-    return Plan(replace(pending, start_time=observed.now, completion_time=None), (CreateJob(reference),))
+    return Plan(replace(pending, start_time=started, completion_time=None), (CreateJob(reference),))
 
 
-def _active(observed: Observed, inputs: MigrationInputs, reference: JobReference, _: ObservedJob) -> Plan:
-    return Plan(replace(_fresh(observed.record.status, inputs, Phase.RUNNING), job=reference))
+def _our_job(observed: Observed) -> ObservedJob | None:
+    """Give the observed Job if it is the one that the status names: by UID once known, before that by owner."""
+    reference, job = observed.record.status.job, observed.job
+    if reference is None or job is None or job.name != reference.name:
+        return None
+    ours = job.uid == reference.uid if reference.uid else job.ours
+    return job if ours else None
 
 
-def _succeeded(observed: Observed, inputs: MigrationInputs, reference: JobReference, job: ObservedJob) -> Plan:
-    status = observed.record.status
-    if job.tampered is not None:
-        failure = Failure(classification=FailureClass.EVIDENCE_TAMPERED, message=job.tampered)
-        return Plan(replace(_fresh(status, inputs, Phase.FAILED, failure), job=reference))
-    done = _completed(
-        replace(_fresh(status, inputs, Phase.COMPLETE), job=reference), _completion(reference, job, observed.now)
-    )
-    return _plan_target(replace(observed, record=replace(observed.record, status=done)))
+def _retry_asked(observed: Observed, spec_hash: str) -> bool:
+    """Tell whether a person asks for another attempt at exactly this hash."""
+    retry = observed.record.retry
+    return len(retry) >= _SHORTEST_RETRY and spec_hash.startswith(retry)
 
 
-def _failed(observed: Observed, inputs: MigrationInputs, reference: JobReference, job: ObservedJob) -> Plan:
-    failure = job.failure or Failure()
-    return Plan(replace(_fresh(observed.record.status, inputs, Phase.FAILED, failure), job=reference))
+def _ended_badly(status: RecordStatus) -> bool:
+    """Tell whether the status holds how its Job ended, and that it was not well."""
+    return status.failure is not None and status.failure.classification not in _NOT_OF_A_JOB
 
 
-_ENDINGS: dict[JobPhase, Callable[[Observed, MigrationInputs, JobReference, ObservedJob], Plan]] = {
-    JobPhase.ACTIVE: _active,
-    JobPhase.SUCCEEDED: _succeeded,
-    JobPhase.FAILED: _failed,
-}
-
-
-def _is_same(reference: JobReference, job: ObservedJob) -> bool:
-    """Tell our Job from one that took its name: by UID once it is known, before that by owner."""
-    return job.uid == reference.uid if reference.uid else job.ours
+def _failure(job: ObservedJob) -> Failure:
+    if job.phase is JobPhase.SUCCEEDED:
+        return Failure(classification=FailureClass.EVIDENCE_TAMPERED, message=job.tampered or "")
+    return job.failure or Failure()
 
 
 def _fresh(
@@ -245,25 +265,22 @@ def _fresh(
     )
 
 
-def _completion(reference: JobReference, job: ObservedJob, now: datetime) -> Completion:
+def _completion(reference: JobReference, job: ObservedJob, observed: Observed, evidence: Evidence) -> Completion:
     return Completion(
         hash=reference.hash,
         image=reference.image,
         image_id=job.image_id,
         database=reference.database,
-        time=now,
-        evidence=Evidence.JOB,
+        time=observed.now,
+        evidence=evidence,
         job_uid=job.uid,
         pod_uid=job.pod_uid,
     )
 
 
 def _completed(status: RecordStatus, done: Completion) -> RecordStatus:
-    if status.completion(done.hash) is not None:
-        return status
-    return replace(status, completed_hashes=(done, *status.completed_hashes)[:KEPT], failure=None)
+    return replace(status, completed_hashes=(done, *status.completed_hashes)[:KEPT])
 
 
-def _completion_time(status: RecordStatus, inputs: MigrationInputs) -> datetime | None:
-    done = status.completion(inputs.spec_hash)
-    return done.time if done else None
+def _with_status(observed: Observed, status: RecordStatus) -> Observed:
+    return replace(observed, record=replace(observed.record, status=status))

@@ -1,11 +1,16 @@
 """What a person reads when a rollout is turned away: what, why, and the one command to run next."""
 
+import shlex
+
 from webhook.policy.decision import MESSAGE_LIMIT, printable
 from webhook.policy.governance import Governance
 from webhook.policy.inputs import MigrationInputs, short
 from webhook.policy.reasons import Reason
 from webhook.policy.record import Phase
 from webhook.policy.rollout import Rollout
+
+_FAILURE_LIMIT = 300
+"""Longest part of a failure's message: the command behind it must not be cut off."""
 
 
 def blocked(rollout: Rollout, governance: Governance, reason: Reason) -> str:
@@ -37,7 +42,7 @@ def _state(inputs: MigrationInputs, governance: Governance) -> str:
     job = f", Job {status.job.name}" if status.job else ""
     if status.phase is Phase.FAILED and status.failure:
         failure = status.failure
-        said = f": {failure.message}" if failure.message else ""
+        said = f": {printable(failure.message, _FAILURE_LIMIT)}" if failure.message else ""
         return f"is {status.phase} ({failure.classification}{said}{job})"
     return f"is {status.phase}{job}"
 
@@ -51,4 +56,4 @@ def _next(rollout: Rollout, inputs: MigrationInputs, governance: Governance, rea
         return f"mend it, then: kubectl delete job {governance.status.job.name} -n {namespace}"
     if current or governance.announced == inputs.image:
         return f"the migration is on its way, watch it: kubectl get gwm {name} -n {namespace} -w"
-    return f"start it: schemagate migrate {name} -n {namespace} --image {inputs.image} --wait"
+    return f"start it: schemagate migrate {name} -n {namespace} --image {shlex.quote(inputs.image)} --wait"

@@ -19,10 +19,12 @@ class JobPhase(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ObservedJob:
-    """The Job of the name that the status holds.
+    """The Job of the name that the status holds, read live while the status holds no UID.
 
-    ``ours`` means that the record owns it. ``tampered`` says what the evidence check found wrong with a Job
-    that succeeded. ``failure`` is the classified failure of one that failed.
+    ``ours`` means that the record owns it and that it does the work of the one that we would make
+    (``evidence.is_made_by``): anyone who may create Jobs can write our name into ``ownerReferences``.
+    ``tampered`` says what the evidence check found wrong with a Job that succeeded. ``failure`` is the
+    classified failure of one that failed.
     """
 
     name: str
@@ -40,8 +42,10 @@ class Observed:
     """All that the next step depends on.
 
     ``governance`` is None when nothing asks for the record any more or it is disabled. ``target`` is None
-    without a stored Deployment. ``self_migrated`` says that pods of the stored template run in mode default.
-    ``busy`` names the record that migrates the same database now.
+    without a stored Deployment. ``self_migrated`` says that all pods of the stored template run in mode
+    default, ``skipping`` that one at least runs in mode skip: such pods tell nothing about the schema.
+    ``busy`` names the record that migrates the same database now. ``external`` is the Job of an operator or
+    chart that migrates the wanted inputs, for the runner External.
     """
 
     record: Record
@@ -52,6 +56,8 @@ class Observed:
     self_migrated: bool = False
     busy: str | None = None
     migrated_mark: str = ""
+    skipping: bool = False
+    external: ObservedJob | None = None
 
 
 @dataclass(frozen=True, slots=True)

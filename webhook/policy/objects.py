@@ -62,11 +62,28 @@ class KeySelector(View, frozen=True):
     optional: bool | None = None
 
 
+class FileKeySelector(View, frozen=True):
+    """A key in a file of environment variables on a volume (``fileKeyRef``)."""
+
+    volume_name: str = ""
+    path: str = ""
+    key: str = ""
+    optional: bool | None = None
+
+
+class FieldSelector(View, frozen=True):
+    """A field of the pod (``fieldRef``)."""
+
+    field_path: str = ""
+
+
 class EnvVarSource(View, frozen=True):
-    """Where a variable's value comes from; other sources than these two are opaque to the rules."""
+    """Where a variable's value comes from. Only ConfigMaps are read; the others are told apart, no more."""
 
     config_map_key_ref: KeySelector | None = None
     secret_key_ref: KeySelector | None = None
+    file_key_ref: FileKeySelector | None = None
+    field_ref: FieldSelector | None = None
 
 
 class EnvVar(View, frozen=True):
@@ -115,6 +132,12 @@ class SecretVolume(View, frozen=True):
     secret_name: str = ""
 
 
+class ConfigMapVolume(View, frozen=True):
+    """A volume from a ConfigMap."""
+
+    name: str = ""
+
+
 class CsiVolume(View, frozen=True):
     """A volume from a CSI driver (a secret store, mostly)."""
 
@@ -127,6 +150,7 @@ class Volume(View, frozen=True):
 
     name: str = ""
     secret: SecretVolume | None = None
+    config_map: ConfigMapVolume | None = None
     csi: CsiVolume | None = None
 
 

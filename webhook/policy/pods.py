@@ -71,7 +71,7 @@ def _warnings(
 ) -> tuple[str, ...]:
     if reason is Reason.SKIP_WITHHELD:
         text = f"schemagate: migration {short(inputs.spec_hash)} of {pod.deployment} is not complete"
-        if MODE_SKIP in effective_modes(container, pod.config_maps or {}):
+        if effective_modes(container, pod.config_maps or {})[-1:] == (MODE_SKIP,):
             return (f"{text}; the pod's own arguments set skip all the same: it may meet an old schema",)
         return (f"{text}; the pod keeps its own schema-update mode",)
     return tuple(

@@ -24,10 +24,10 @@ from typing import Any
 
 import msgspec
 
-from webhook.policy.environment import ConfigMaps, escape, expand, resolve
-from webhook.policy.java_args import mode_flag, modes, with_mode, without_mode
+from webhook.policy.environment import ConfigMaps, Secretive, escape, inline, resolve
+from webhook.policy.java_args import mode_flag, modes, with_mode, without_mode, words
 from webhook.policy.names import EXTRA_JAVA_ARGS, KEPT_JAVA_ARGS, LIQUIBASE_LOG_LEVEL
-from webhook.policy.objects import Container, EnvFromSource, EnvVar
+from webhook.policy.objects import Container, EnvFromSource, EnvVar, without_nulls
 from webhook.policy.patch import Operation, Patch, pointer
 
 Entry = dict[str, Any]
@@ -61,7 +61,9 @@ def environment_patch(
 
 def effective_modes(container: Container, config_maps: ConfigMaps) -> tuple[str, ...]:
     """Give the modes that the container's arguments set, as far as they are known."""
-    return modes(resolve(container, config_maps).known(EXTRA_JAVA_ARGS) or "")
+    value = resolve(container, config_maps).values.get(EXTRA_JAVA_ARGS, "")
+    parts = value.parts if isinstance(value, Secretive) else (value,)
+    return modes("".join(part if isinstance(part, str) else "$()" for part in parts))
 
 
 def _log_level(container: Container, level: str) -> Patch:
@@ -86,37 +88,40 @@ def _java_args(container: Container, config_maps: ConfigMaps, mode: str) -> Inje
 
 
 def _literal(container: Container, config_maps: ConfigMaps, at: int, mode: str) -> Injection:
-    variable = (container.env or ())[at]
-    text = variable.value or ""
-    kept = without_mode(text)
-    wanted = with_mode(kept, mode)
+    text = (container.env or ())[at].value or ""
     before = resolve(_until(container, at), config_maps)
-    expanded = expand(kept, before.values.get)
-    hidden = modes(expanded) if isinstance(expanded, str) else ()
-    if hidden and isinstance(expanded, str):
-        wanted = with_mode(escape(expanded), mode)
+    # A mode may hide behind a reference, and a reference with more than the mode in the word that sets it.
+    hidden = modes(inline(without_mode(text), before))
+    tangled = any(word.mode is not None and "$(" in word.value for word in words(text))
+    plain = inline(text, before) if hidden or tangled else text
+    wanted = with_mode(plain, mode)
     if wanted == text:
         return Injection()
     # "add" on a member that exists replaces it (RFC 6902), and an empty value is left out on the wire.
-    return Injection((Operation("add", f"/{at}/value", wanted),), _foreign((*modes(text), *hidden), mode))
+    return Injection((Operation("add", f"/{at}/value", wanted),), _foreign(modes(plain), mode))
 
 
 def _reference(container: Container, config_maps: ConfigMaps, at: int, mode: str) -> Injection:
-    value = resolve(_until(container, at + 1), config_maps).known(EXTRA_JAVA_ARGS)
+    variable = (container.env or ())[at]
+    value = resolve(_until(container, at + 1), config_maps).certain(EXTRA_JAVA_ARGS)
+    if value is not None and with_mode(value, mode) == value:
+        return Injection()
     if value is not None and modes(value):
         entry = {"name": EXTRA_JAVA_ARGS, "value": with_mode(escape(value), mode)}
         return Injection((Operation("replace", f"/{at}", entry),), _foreign(modes(value), mode))
     renamed = Operation("replace", f"/{at}/name", KEPT_JAVA_ARGS)
     ours = Operation("add", f"/{at + 1}", {"name": EXTRA_JAVA_ARGS, "value": _after(KEPT_JAVA_ARGS, mode)})
-    defaults = _defaults(_until(container, at), config_maps) if _optional((container.env or ())[at]) else []
+    defaults, replaced = _defaults(_until(container, at), config_maps) if _optional(variable) else ([], ())
     seeds = [Operation("add", f"/{at + offset}", entry) for offset, entry in enumerate(defaults)]
-    return Injection((renamed, ours, *seeds))
+    return Injection((renamed, ours, *seeds), _foreign(replaced, mode))
 
 
 def _from_sources(container: Container, config_maps: ConfigMaps, mode: str) -> Injection:
     value, maybe = _sources(container, config_maps)
     if value is not None and not modes(value):
         return Injection((_append(EXTRA_JAVA_ARGS, _after(EXTRA_JAVA_ARGS, mode)),))
+    if value is not None and not maybe and with_mode(value, mode) == value:
+        return Injection()
     kept = escape(without_mode(value or ""))
     replaced = _foreign(modes(value or ""), mode)
     if not maybe:
@@ -125,12 +130,19 @@ def _from_sources(container: Container, config_maps: ConfigMaps, mode: str) -> I
     return Injection((*chain, _append(EXTRA_JAVA_ARGS, _after(KEPT_JAVA_ARGS, mode))), replaced)
 
 
-def _defaults(container: Container, config_maps: ConfigMaps) -> list[Entry]:
-    """Give the entries that hold what the variable was before an optional reference."""
-    value, maybe = _sources(container, config_maps)
-    if value is not None or _last(container, EXTRA_JAVA_ARGS) is not None:
-        return [{"name": KEPT_JAVA_ARGS, "value": f"$({EXTRA_JAVA_ARGS})"}]
-    return [{"name": KEPT_JAVA_ARGS, "value": ""}, *maybe]
+def _defaults(container: Container, config_maps: ConfigMaps) -> tuple[list[Entry], tuple[str, ...]]:
+    """Give the entries that hold what the variable was before an optional reference, and the modes left out."""
+    earlier = [variable for variable in container.env or () if variable.name == EXTRA_JAVA_ARGS]
+    certain = resolve(container, config_maps).certain(EXTRA_JAVA_ARGS)
+    value, maybe = _sources(container, config_maps) if certain is None else (certain, [])
+    hidden = certain is None and not all(_optional(variable) for variable in earlier)
+    if hidden or (value is not None and not modes(value)):
+        # Set for sure, and as far as we know without a mode.
+        return [{"name": KEPT_JAVA_ARGS, "value": f"$({EXTRA_JAVA_ARGS})"}], ()
+    if certain is None:
+        maybe += [_kept_reference(variable) for variable in earlier]
+    kept = escape(without_mode(value or ""))
+    return [{"name": KEPT_JAVA_ARGS, "value": kept}, *maybe], modes(value or "")
 
 
 def _sources(container: Container, config_maps: ConfigMaps) -> tuple[str | None, list[Entry]]:
@@ -156,10 +168,15 @@ def _optional_reference(source: EnvFromSource, key: str) -> Entry:
     return {"name": KEPT_JAVA_ARGS, "valueFrom": {kind: {"name": name, "key": key, "optional": True}}}
 
 
+def _kept_reference(variable: EnvVar) -> Entry:
+    return {"name": KEPT_JAVA_ARGS, "valueFrom": without_nulls(msgspec.to_builtins(variable.value_from))}
+
+
 def _optional(variable: EnvVar) -> bool:
+    """Tell whether the entry may leave its variable as it was."""
     source = variable.value_from
-    reference = (source.config_map_key_ref or source.secret_key_ref) if source else None
-    return bool(reference and reference.optional)
+    reference = (source.config_map_key_ref or source.secret_key_ref or source.file_key_ref) if source else None
+    return bool(reference and reference.optional and not variable.value)
 
 
 def _last(container: Container, name: str) -> int | None:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from webhook.policy import messages
 from webhook.policy.bypass import refusal
-from webhook.policy.decision import WARNING_LIMIT, Decision, printable
+from webhook.policy.decision import MESSAGE_LIMIT, WARNING_LIMIT, Decision, printable
 from webhook.policy.governance import Governance
 from webhook.policy.image import image_version, knows_modes
 from webhook.policy.inputs import MigrationInputs, short
@@ -166,18 +166,19 @@ def _phase(inputs: MigrationInputs, governance: Governance) -> Phase | None:
 
 
 def _bypass_refusal(rollout: Rollout, inputs: MigrationInputs) -> str | None:
-    if rollout.bypass is None or rollout.now is None:
+    if rollout.bypass is None:
         return None
+    if rollout.now is None:
+        return "the time is not known"
     return refusal(rollout.bypass, inputs.spec_hash, now=rollout.now, authorized=rollout.authorized)
 
 
 def _allow(rollout: Rollout, reason: Reason, check: str, warning: str = "") -> Decision:
-    notes = [warning, *(f"schemagate: {note}" for note in _input_warnings(rollout))]
     return Decision(
         allowed=True,
         reason=reason,
         check=check,
-        warnings=tuple(printable(note, WARNING_LIMIT) for note in notes if note),
+        warnings=_warnings(rollout, warning) if warning else _warnings(rollout),
         audit=_audit(rollout, "warn" if warning else "allow", reason),
     )
 
@@ -187,25 +188,31 @@ def _blocked(rollout: Rollout, governance: Governance, reason: Reason, check: st
     message = messages.blocked(rollout, governance, reason)
     refused = _bypass_refusal(rollout, rollout.inputs) if rollout.inputs else None
     if refused:
-        message = f"{message}; bypass not honoured: {refused}"
+        refused = f"; bypass not honoured: {refused}"
+        message = printable(message, MESSAGE_LIMIT - len(refused)) + refused
     if governance.mode is Mode.AUDIT:
         return Decision(allowed=True, reason=reason, check=check, audit=_audit(rollout, "would-deny", reason))
     if governance.mode is Mode.WARN:
-        warning = printable(f"schemagate: {message}", WARNING_LIMIT)
         return Decision(
             allowed=True,
             reason=reason,
             check=check,
-            warnings=(warning,),
+            warnings=_warnings(rollout, f"schemagate: {message}"),
             audit=_audit(rollout, "would-deny", reason),
         )
     return Decision(
-        allowed=False, reason=reason, check=check, message=message, audit=_audit(rollout, "deny", reason)
+        allowed=False,
+        reason=reason,
+        check=check,
+        message=message,
+        warnings=_warnings(rollout),
+        audit=_audit(rollout, "deny", reason),
     )
 
 
-def _input_warnings(rollout: Rollout) -> tuple[str, ...]:
-    return rollout.inputs.warnings if rollout.inputs else ()
+def _warnings(rollout: Rollout, *first: str) -> tuple[str, ...]:
+    inputs = rollout.inputs.warnings if rollout.inputs else ()
+    return tuple(printable(note, WARNING_LIMIT) for note in (*first, *(f"schemagate: {note}" for note in inputs)))
 
 
 def _audit(rollout: Rollout, decision: str, reason: Reason) -> dict[str, str]:

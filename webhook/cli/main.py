@@ -1,0 +1,52 @@
+"""The command group, and the one place that turns errors into exit codes.
+
+Exit codes: 0 pass, 1 denied (or a step of the demo came out otherwise), 2 usage or input.
+"""
+
+import sys
+from collections.abc import Sequence
+
+import click
+
+from webhook import __version__
+from webhook.cli.demo import demo
+from webhook.cli.hash import hash_command
+from webhook.cli.review import review
+from webhook.cli.serve import serve
+from webhook.errors import SchemagateError
+
+DENIED = 1
+BAD_INPUT = 2
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="schemagate")
+def schemagate() -> None:
+    """Let a Layer7 API Gateway roll out only after its database migration is complete.
+
+    Start with `schemagate demo`. Exit codes: 0 pass, 1 denied, 2 bad usage or input.
+    """
+
+
+schemagate.add_command(demo)
+schemagate.add_command(serve)
+schemagate.add_command(review)
+schemagate.add_command(hash_command)
+
+
+def run(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and give the exit code."""
+    try:
+        code = schemagate.main(args=arguments, prog_name="schemagate", standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        return BAD_INPUT
+    except click.Abort:
+        return BAD_INPUT
+    except SchemagateError as error:
+        click.echo(f"schemagate: {error}", err=True)
+        return BAD_INPUT
+    except BrokenPipeError:
+        sys.stderr.close()
+        return BAD_INPUT
+    return code if isinstance(code, int) else 0

@@ -1,0 +1,52 @@
+"""What commands print: tables for people, JSON and YAML for programs; results on stdout, all else on stderr."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
+
+import click
+import msgspec
+import yaml
+
+FORMATS = ("table", "json", "yaml")
+F = TypeVar("F", bound=Callable[..., Any])
+
+format_option = click.option(
+    "-o",
+    "--output",
+    type=click.Choice(FORMATS),
+    default="table",
+    show_default=True,
+    help="How to print the result.",
+)
+
+
+def objects_option(*, required: bool) -> Callable[[F], F]:
+    """Give the option that names the cluster's objects."""
+    return click.option(
+        "--objects",
+        "objects",
+        metavar="PATH",
+        multiple=True,
+        required=required,
+        help="File or folder with the cluster's objects as YAML or JSON, for instance the output of "
+        "`kubectl get ns,cm,deploy,gateways,gwm -A -o yaml`. May be given again.",
+    )
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Lay out rows in columns; the last column is as wide as it likes."""
+    widths = [max(len(row[at]) for row in (head, *rows)) for at in range(len(head) - 1)]
+    return "\n".join(
+        "  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[-1]]).rstrip()
+        for row in (head, *rows)
+    )
+
+
+def emit(output: str, data: Sequence[Mapping[str, Any]], as_table: Callable[[], str]) -> None:
+    """Print data in the format asked for; ``as_table`` lays it out for a person."""
+    if output == "table":
+        click.echo(as_table())
+    elif output == "json":
+        click.echo(msgspec.json.format(msgspec.json.encode(data), indent=2).decode())
+    else:
+        click.echo(yaml.safe_dump(msgspec.to_builtins(data), sort_keys=False, allow_unicode=True), nl=False)

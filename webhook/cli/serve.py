@@ -1,0 +1,104 @@
+"""``schemagate serve``: webhooks and controller on an embedded cluster."""
+
+import asyncio
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from webhook.cli.output import objects_option
+from webhook.cli.sources import load_cluster
+from webhook.embedded.writes import EmbeddedControllerCluster
+from webhook.errors import StartError
+from webhook.policy.record import Mode
+from webhook.runtime import EmbeddedGate, JobPolicy
+from webhook.settings import Settings, read_settings
+from webhook.telemetry import configure_logging
+
+
+@click.command()
+@objects_option(required=True)
+@click.option("--host", help="Address to listen on.  [default: 127.0.0.1]")
+@click.option("--port", type=int, help="Port of the webhooks (HTTPS), 0 for any.  [default: 9443]")
+@click.option(
+    "--ops-port", type=int, help="Port of /healthz, /readyz, /metrics (HTTP), 0 for any.  [default: 8080]"
+)
+@click.option(
+    "--tls-cert", type=click.Path(path_type=Path), help="Certificate chain (PEM); reloaded when it changes."
+)
+@click.option("--tls-key", type=click.Path(path_type=Path), help="Private key (PEM).")
+@click.option(
+    "--write-ca",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Without --tls-cert: where to write the CA of the certificate made on the spot.",
+)
+@click.option("--default-mode", type=click.Choice([mode.value for mode in Mode]), help="Mode where none is named.")
+@click.option(
+    "--jobs",
+    type=click.Choice(["complete", "fail", "wait"]),
+    default="complete",
+    show_default=True,
+    help="How migration Jobs end in the embedded cluster.",
+)
+def serve(objects: tuple[str, ...], write_ca: Path | None, jobs: JobPolicy, **flags: Any) -> int:
+    """Serve the webhooks over HTTPS on a cluster held in memory, loaded from --objects.
+
+    Every flag is also an environment variable: --ops-port is SCHEMAGATE_OPS_PORT. Ends on SIGTERM or Ctrl-C:
+    not ready, then serve on and close connections, then stop.
+
+    Example: schemagate serve --objects cluster/ --write-ca ca.pem
+    """
+    settings = read_settings(**flags)
+    if write_ca is not None and settings.tls_cert is not None:
+        raise StartError("--write-ca goes with a certificate made on the spot; leave it out with --tls-cert")
+    configure_logging(settings.log_level)
+    cluster = load_cluster(objects)
+    with asyncio.Runner(loop_factory=event_loop_factory()) as runner:
+        return runner.run(_serve(cluster, settings, write_ca, jobs))
+
+
+def event_loop_factory() -> Any:
+    """Give uvloop's loop where it is there, which saves a tenth to a fifth of the CPU; else None for asyncio's."""
+    if sys.platform == "win32":
+        return None
+    import uvloop  # not on every platform
+
+    return uvloop.new_event_loop
+
+
+async def _serve(
+    cluster: EmbeddedControllerCluster, settings: Settings, write_ca: Path | None, jobs: JobPolicy
+) -> int:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, _stop_or_exit, stop)
+    gate = EmbeddedGate(cluster, settings, jobs=jobs)
+    if write_ca is not None and gate.tls.authority_pem is not None:
+        _write(write_ca, gate.tls.authority_pem)
+    await gate.start()
+    click.echo(
+        f"webhooks  {gate.url}/validate-apps-v1-deployment (and /mutate-apps-v1-deployment, /mutate-v1-pod)"
+    )
+    click.echo(f"ops       http://{settings.host}:{gate.ops.port}/readyz (and /healthz, /metrics)")
+    if write_ca is not None:
+        click.echo(f"CA        {write_ca}")
+    await gate.run(stop)
+    return 0
+
+
+def _stop_or_exit(stop: asyncio.Event) -> None:
+    """Drain on the first signal, and end at once on the second."""
+    if stop.is_set():
+        os._exit(1)
+    stop.set()
+
+
+def _write(path: Path, content: bytes) -> None:
+    try:
+        path.write_bytes(content)
+    except OSError as error:
+        raise StartError(f"--write-ca {path}: {error.strerror or error}") from None

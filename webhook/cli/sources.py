@@ -1,0 +1,41 @@
+"""Loading what a command judges, and the cluster that it judges against."""
+
+from collections.abc import Iterable, Sequence
+
+import click
+
+from webhook.embedded.files import USED_KINDS, Located, load
+from webhook.embedded.writes import EmbeddedControllerCluster
+from webhook.errors import SourceError
+
+
+def load_cluster(paths: Sequence[str]) -> EmbeddedControllerCluster:
+    """Load a cluster from files; tells on stderr which kinds are not read, and stops at references to nothing."""
+    cluster = EmbeddedControllerCluster()
+    objects = load(paths)
+    cluster.load(objects)
+    tell_unread(objects)
+    refuse_dangling(cluster, objects)
+    return cluster
+
+
+def refuse_dangling(cluster: EmbeddedControllerCluster, objects: Iterable[Located]) -> None:
+    """Raise SourceError when a gateway container needs a ConfigMap that is not there."""
+    problems = cluster.dangling(objects)
+    if problems:
+        raise SourceError("\n".join(problems))
+
+
+def tell_unread(objects: Iterable[Located]) -> None:
+    """Say which objects are of kinds that are not read: once a kind, with the place of the first."""
+    first: dict[str, Located] = {}
+    counts: dict[str, int] = {}
+    for located in objects:
+        if not located.used:
+            first.setdefault(located.kind, located)
+            counts[located.kind] = counts.get(located.kind, 0) + 1
+    for kind, located in first.items():
+        click.echo(
+            f"{located.where}: kind {kind} is not read ({counts[kind]}); read are {', '.join(USED_KINDS)}",
+            err=True,
+        )

@@ -1,0 +1,204 @@
+"""The composition root: builds every part once, hands it over, starts and stops all in order."""
+
+import asyncio
+import gc
+import ssl
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
+from typing import Literal
+
+from certs import CertError, CertificateAuthority, FilePairSource, KeyPair, ReloadOutcome, ServingContext
+from webhook.admission.gather import Gatherer
+from webhook.admission.handlers import endpoints
+from webhook.admission.limits import Limits
+from webhook.admission.notes import Notes
+from webhook.admission.ops import Ops, OpsServer
+from webhook.admission.server import WebhookServer
+from webhook.audit.ledger import Ledger
+from webhook.audit.rejection import Rejected, fold
+from webhook.controller.reconcile import Reconciler
+from webhook.embedded.cluster import Key
+from webhook.embedded.jobs import LOCKED, SUCCESS, JobRunner
+from webhook.embedded.writes import EmbeddedControllerCluster
+from webhook.errors import StartError
+from webhook.settings import Settings
+from webhook.telemetry import Telemetry, logger
+
+JobPolicy = Literal["complete", "fail", "wait"]
+_LOCAL_LIFETIME = timedelta(days=7)
+_PATHS = ("/mutate-v1-pod", "/mutate-apps-v1-deployment", "/validate-apps-v1-deployment")
+
+
+def utc_now() -> datetime:
+    """Give the time, aware, in UTC."""
+    return datetime.now(UTC)
+
+
+class Tls:
+    """The serving certificate: from files that are followed, or made on the spot by an authority of its own."""
+
+    def __init__(self, settings: Settings, now: datetime) -> None:
+        self.source: FilePairSource | None = None
+        self.authority_pem: bytes | None = None
+        try:
+            if settings.tls_cert is not None and settings.tls_key is not None:
+                self.source = FilePairSource(settings.tls_cert, settings.tls_key)
+                pair = self.source.load()
+            else:
+                pair, self.authority_pem = _local_pair(now)
+            self.serving = ServingContext(pair)
+        except CertError as error:
+            raise StartError(str(error)) from None
+
+    def client_context(self) -> ssl.SSLContext:
+        """Give a client's context that trusts the certificate made on the spot, and nothing else."""
+        if self.authority_pem is None:
+            raise StartError("the certificate comes from files: its authority is not known here")
+        return ssl.create_default_context(cadata=self.authority_pem.decode("ascii"))
+
+
+def _local_pair(now: datetime) -> tuple[KeyPair, bytes]:
+    authority = CertificateAuthority.create("schemagate local", now=now, lifetime=_LOCAL_LIFETIME)
+    addresses = [ip_address("127.0.0.1"), ip_address("::1")]
+    pair = authority.issue(["localhost"], now=now, lifetime=_LOCAL_LIFETIME, ip_addresses=addresses)
+    return pair, authority.certificate_pem
+
+
+class EmbeddedGate:
+    """Webhooks and controller in one process, on an embedded cluster."""
+
+    def __init__(
+        self,
+        cluster: EmbeddedControllerCluster,
+        settings: Settings,
+        *,
+        jobs: JobPolicy = "wait",
+        clock: Callable[[], datetime] = utc_now,
+    ) -> None:
+        self.cluster = cluster
+        self.runner = JobRunner(cluster)
+        self.tls = Tls(settings, clock())
+        self.telemetry = Telemetry(_PATHS)
+        self.ledger = Ledger(self.telemetry.ledger_dropped.inc)
+        self._settings = settings
+        self._jobs = jobs
+        self._reconciler = Reconciler(cluster, clock, settings.default_mode)
+        notes = Notes(self.telemetry, self.ledger, logger(), clock)
+        gatherer = Gatherer(cluster, settings.default_mode)
+        self.server = WebhookServer(
+            endpoints(gatherer, notes, clock), self.tls.serving.context, Limits(), self.telemetry
+        )
+        self.ops = OpsServer(Ops(self._missing, self.telemetry.exposition))
+        self._missing_parts = {"caches are not synced", "the server has not started"}
+        self._dirty: set[tuple[str, str]] = set()
+        self._wake = asyncio.Event()
+        cluster.subscribe(self._changed)
+        self.telemetry.certificate_expiry.labels("leaf").set(self.tls.serving.pair.not_after.timestamp())
+
+    @property
+    def url(self) -> str:
+        """Where the webhooks answer."""
+        return f"https://{self._settings.host}:{self.server.port}"
+
+    async def start(self) -> None:
+        """Reconcile what is stored, then listen. StartError names a port that is taken."""
+        await self._start_ops()
+        for kind in ("Gateway", "Deployment", "GatewayMigration"):
+            for key in self.cluster.keys(kind):
+                self._changed(key)
+        await self.settle()
+        self._missing_parts.discard("caches are not synced")
+        try:
+            await self.server.start(self._settings.host, self._settings.port)
+        except OSError as error:
+            raise StartError(f"--port {self._settings.port}: {error.strerror or error}; give another") from None
+        self._missing_parts.discard("the server has not started")
+        gc.collect()
+        gc.freeze()  # what lives for ever need not be walked by every collection
+
+    async def _start_ops(self) -> None:
+        """Open the operations port first: a process that starts is alive, and says what it waits for."""
+        try:
+            await self.ops.start(self._settings.host, self._settings.ops_port)
+        except OSError as error:
+            port = self._settings.ops_port
+            raise StartError(f"--ops-port {port}: {error.strerror or error}; give another") from None
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Serve until ``stop``, then drain: not ready, serve on and close connections, close."""
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(self._control()), group.create_task(self.ledger.run(self.keep))]
+            if self.tls.source is not None:
+                tasks.append(group.create_task(self._follow(self.tls.source)))
+            await stop.wait()
+            self._missing_parts.add("draining")
+            self.server.drain()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._settings.drain_seconds):
+                    await asyncio.Event().wait()
+            for task in tasks:
+                task.cancel()
+        await self.stop()
+
+    async def stop(self) -> None:
+        """Close: webhooks, what the ledger still holds, and the operations port last."""
+        await self.server.stop()
+        await self.ledger.flush(self.keep)
+        await self.ops.stop()
+
+    async def settle(self) -> None:
+        """Reconcile until nothing moves any more."""
+        while self._dirty:
+            namespace, name = min(self._dirty)
+            self._dirty.discard((namespace, name))
+            await self._reconciler.reconcile(namespace, name)
+
+    async def keep(self, namespace: str, name: str, news: Iterable[Rejected]) -> None:
+        """Fold rejections into the record of a Deployment that is really there."""
+        record = self.cluster.record(namespace, name)
+        if record is None:
+            return
+        status = replace(record.status, rejections=fold(record.status.rejections, news))
+        self.cluster.put(replace(record, status=status).to_manifest())
+
+    async def _control(self) -> None:
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            await self.settle()
+            if self._jobs == "wait":
+                continue
+            for namespace, name in self.runner.active():
+                self.runner.finish(namespace, name, SUCCESS if self._jobs == "complete" else LOCKED)
+
+    async def _follow(self, source: FilePairSource) -> None:
+        await source.follow(
+            self.tls.serving,
+            interval=self._settings.reload_seconds,
+            sleep=asyncio.sleep,
+            report=self._reloaded,
+        )
+
+    def _reloaded(self, outcome: ReloadOutcome, error: CertError | None) -> None:
+        self.telemetry.certificate_reload(outcome.value)()
+        if error is not None:
+            logger().error("certificate_reload_failed", error=str(error))
+        if outcome is ReloadOutcome.RELOADED:
+            self.telemetry.certificate_expiry.labels("leaf").set(self.tls.serving.pair.not_after.timestamp())
+
+    def _changed(self, key: Key) -> None:
+        """Mark the Deployments that a change may concern."""
+        kind, namespace, name = key
+        if kind in {"Deployment", "Gateway", "GatewayMigration"}:
+            self._dirty.add((namespace, name))
+        else:
+            where = name if kind == "Namespace" else namespace
+            found = (*self.cluster.keys("GatewayMigration"), *self.cluster.keys("Deployment"))
+            self._dirty |= {(space, owner) for _, space, owner in found if space == where}
+        self._wake.set()
+
+    def _missing(self) -> list[str]:
+        return sorted(self._missing_parts)
