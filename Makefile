@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.ready
 .DEFAULT_GOAL := help
 
-.PHONY: help setup demo check test lint bench lock clean
+.PHONY: help setup demo check test lint bench docs lock clean
 
 help: ## Show this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -40,6 +40,9 @@ lint: $(STAMP) ## ruff, mypy strict, import contract
 
 bench: $(STAMP) ## CPU per request and latency beside a trivial handler, as ratios; writes bench.json
 	@$(BIN)/python -m tests.bench --output bench.json
+
+docs: $(STAMP) ## Write the generated parts of the README anew
+	@$(BIN)/python -m tests.docs.generate
 
 lock: ## Pin all dependencies again (needs uv)
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate \

@@ -114,6 +114,8 @@ class Gatherer:
 
     async def _config_maps(self, namespace: str, names: Iterable[str]) -> Mapping[str, ConfigMap | None]:
         wanted = sorted(names)
+        if len(wanted) == 1:  # the usual case, without the cost of a task
+            return {wanted[0]: await self._cluster.config_map(namespace, wanted[0])}
         found = await asyncio.gather(*(self._cluster.config_map(namespace, name) for name in wanted))
         return dict(zip(wanted, found, strict=True))
 

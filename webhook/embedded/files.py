@@ -1,19 +1,26 @@
 """Kubernetes objects from YAML or JSON files, each with the file and line it came from."""
 
 import difflib
+import os
+import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import yaml
 
 from webhook.errors import SourceError
+from webhook.policy.names import GROUP as RECORD_GROUP
 
 STDIN = "-"
 _SUFFIXES = frozenset({".yaml", ".yml", ".json"})
 _BYTE_LIMIT = 64 * 1024 * 1024
+_NODE_LIMIT = 5_000_000
+"""How many values a document may hold once its aliases are written out."""
+_DEPTH_LIMIT = 64
+"""How deep an object may be nested; the deepest of Kubernetes' own need half of it."""
 
 USED_KINDS: Mapping[str, str] = {
     "AdmissionReview": "admission.k8s.io/v1",
@@ -38,8 +45,10 @@ class Located:
 
     @property
     def kind(self) -> str:
-        """The object's kind."""
-        return str(self.manifest.get("kind", ""))
+        """The object's kind; one that only shares the name of a kind that is read comes with its group."""
+        kind = str(self.manifest.get("kind", ""))
+        group = _group(str(self.manifest.get("apiVersion", "")))
+        return f"{kind}.{group}" if _foreign(kind, group) else kind
 
     @property
     def where(self) -> str:
@@ -53,13 +62,47 @@ class Located:
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML as Kubernetes reads it: a time is text."""
+    """YAML as Kubernetes reads it: times, ``=`` and ``1:30`` are text, keys are text and stand once."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:  # noqa: FBT001, FBT002
+        """Construct a mapping with text for keys."""
+        _refuse_duplicates(node)
+        return {_key(key, node): value for key, value in super().construct_mapping(node, deep=deep).items()}
 
 
+_TEXT = frozenset({"tag:yaml.org,2002:timestamp", "tag:yaml.org,2002:value", "tag:yaml.org,2002:int"})
 _Loader.yaml_implicit_resolvers = {
-    first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
+    first: [(tag, pattern) for tag, pattern in resolvers if tag not in _TEXT]
     for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
 }
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:int",
+    re.compile(r"[-+]?(?:0b[01_]+|0[0-7_]*|[1-9][0-9_]{0,18}|0x[0-9a-fA-F_]{1,15})", re.ASCII),
+    list("-+0123456789"),
+)
+
+
+def _refuse_duplicates(node: yaml.MappingNode) -> None:
+    """Refuse a key that stands twice: of the two values one would be lost."""
+    seen = set()
+    for key, _ in node.value:
+        if isinstance(key, yaml.ScalarNode) and key.tag != "tag:yaml.org,2002:merge":
+            if key.value in seen:
+                raise yaml.MarkedYAMLError(
+                    problem=f"the key {key.value[:80]!r} is there twice", problem_mark=key.start_mark
+                )
+            seen.add(key.value)
+
+
+def _key(key: Any, node: yaml.Node) -> str:
+    """Give a key as text, as Kubernetes does: ``on: x`` has the key ``true``."""
+    if isinstance(key, str):
+        return key
+    if isinstance(key, bool):
+        return str(key).lower()
+    if isinstance(key, int | float):
+        return str(key)
+    raise yaml.MarkedYAMLError(problem="a key that is no text; quote it", problem_mark=node.start_mark)
 
 
 def load(paths: Iterable[str]) -> list[Located]:
@@ -72,44 +115,73 @@ def load(paths: Iterable[str]) -> list[Located]:
 
 
 def _files(path: str) -> Iterator[str]:
-    if path == STDIN:
+    if path == STDIN or not os.path.isdir(path):  # noqa: PTH112 # Path.is_dir raises for some bad names
         yield path
         return
-    root = Path(path)
-    if root.is_dir():
-        found = sorted(item for item in root.rglob("*") if item.suffix in _SUFFIXES and item.is_file())
-        if not found:
-            raise SourceError(f"{path}: no .yaml, .yml or .json file in this folder")
-        yield from (str(item) for item in found)
-    else:
-        yield path
+    found = sorted(item for item in Path(path).rglob("*") if item.suffix in _SUFFIXES and item.is_file())
+    if not found:
+        raise SourceError(f"{path}: no .yaml, .yml or .json file in this folder")
+    yield from (str(item) for item in found)
 
 
 def _documents(path: str) -> Iterator[Located]:
-    loader = _Loader(_read(path))
+    text = _read(path)
+    try:
+        loader = _Loader(text)
+    except yaml.reader.ReaderError as error:
+        line = text.count("\n", 0, error.position) + 1
+        raise SourceError(
+            f"{path}:{line}: not YAML: the character U+{error.character:04X} is not allowed"
+        ) from None
     try:
         while loader.check_node():
             node = loader.get_node()
             if node is None or (isinstance(node, yaml.ScalarNode) and not node.value):
                 continue
-            manifest = loader.construct_document(node)
-            yield from _objects(manifest, node, path)
+            _bound(node, path)
+            yield from _objects(loader.construct_document(node), node, path)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = mark.line + 1 if mark else 1
-        raise SourceError(
-            f"{path}:{line}: not YAML: {error.problem or error.context or 'cannot be parsed'}"
-        ) from None
-    except (yaml.YAMLError, RecursionError, ValueError) as error:
-        raise SourceError(f"{path}: not YAML: {' '.join(str(error).split())[:200]}") from None
+        problem = error.problem or error.context or "cannot be parsed"
+        raise SourceError(f"{path}:{line}: not YAML: {problem}") from None
+    except RecursionError:
+        raise SourceError(f"{path}:{loader.line + 1}: not YAML: {_TOO_DEEP}") from None
+    except (yaml.YAMLError, ValueError) as error:
+        line = loader.line + 1
+        raise SourceError(f"{path}:{line}: not YAML: {' '.join(str(error).split())[:200]}") from None
     finally:
         loader.dispose()
+
+
+_TOO_DEEP = f"nested more than {_DEPTH_LIMIT} deep"
+
+
+def _bound(root: yaml.Node, path: str) -> None:
+    """Refuse a document that is too deep, or that its aliases make too large or endless."""
+    sizes: dict[yaml.Node, int] = {}
+
+    def size(node: yaml.Node, depth: int) -> int:
+        if isinstance(node, yaml.ScalarNode):
+            return 1
+        line = node.start_mark.line + 1
+        if depth > _DEPTH_LIMIT:
+            raise SourceError(f"{path}:{line}: not YAML: {_TOO_DEEP}")
+        if node not in sizes:
+            mapping = isinstance(node, yaml.MappingNode)
+            children = (part for pair in node.value for part in pair) if mapping else node.value
+            sizes[node] = 1 + sum(size(child, depth + 1) for child in children)
+        if sizes[node] > _NODE_LIMIT:
+            raise SourceError(f"{path}:{line}: aliases make more than {_NODE_LIMIT} values of this")
+        return sizes[node]
+
+    size(root, 1)
 
 
 def _read(path: str) -> str:
     try:
         if path == STDIN:
-            data = sys.stdin.buffer.read(_BYTE_LIMIT + 1)
+            data = _standard_input().buffer.read(_BYTE_LIMIT + 1)
         else:
             with Path(path).open("rb") as file:
                 data = file.read(_BYTE_LIMIT + 1)
@@ -120,7 +192,14 @@ def _read(path: str) -> str:
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise SourceError(f"{path}: not UTF-8 text (byte {error.start})") from None
+        line = data.count(b"\n", 0, error.start) + 1
+        raise SourceError(f"{path}:{line}: not UTF-8 text (byte {error.start})") from None
+
+
+def _standard_input() -> TextIO:
+    if sys.stdin is None:
+        raise SourceError("-: standard input is closed; give a file")
+    return sys.stdin
 
 
 def _objects(manifest: Any, node: yaml.Node, path: str) -> Iterator[Located]:
@@ -132,31 +211,51 @@ def _objects(manifest: Any, node: yaml.Node, path: str) -> Iterator[Located]:
     if not isinstance(kind, str) or not isinstance(version, str):
         missing = "kind" if not isinstance(kind, str) else "apiVersion"
         raise SourceError(f"{path}:{line}: expected a Kubernetes object, but it has no {missing}")
-    if kind.endswith("List") and isinstance(manifest.get("items"), list):
-        for item, child in zip(manifest["items"], _items(node), strict=False):
-            yield from _objects(item, child, path)
+    if kind.endswith("List") and "items" in manifest and isinstance(manifest["items"] or [], list):
+        items = manifest["items"] or []
+        nodes = _items(node)
+        for item, child in zip(items, nodes if len(nodes) == len(items) else [node] * len(items), strict=True):
+            yield from _objects(_of_list(item, kind, version), child, path)
         return
     located = Located(manifest, path, line)
     _check(located, version, _line_of(node, "kind"))
     yield located
 
 
+def _of_list(item: Any, kind: str, version: str) -> Any:
+    """Name the kind of an item that leaves it to its list, as those of the API server itself do."""
+    if kind == "List" or not isinstance(item, dict):
+        return item
+    return {"apiVersion": version, "kind": kind.removesuffix("List"), **item}
+
+
 def _check(located: Located, version: str, line: int) -> None:
+    """Refuse a wrong apiVersion and what looks like a misspelt kind; others' kinds pass, to be left unread."""
     expected = USED_KINDS.get(located.kind)
     if expected is None:
         close = difflib.get_close_matches(located.kind, USED_KINDS, n=1, cutoff=0.8)
-        ours = version.partition("/")[0] in {"schemagate.io", "security.brcmlabs.com"}
-        if close or ours:
-            kinds = f"{close[0]} ({USED_KINDS[close[0]]})" if close else ", ".join(sorted(USED_KINDS))
+        if close or _group(version) == RECORD_GROUP:
+            kinds = f"{close[0]} ({USED_KINDS[close[0]]})" if close else "GatewayMigration"
             raise SourceError(f"{located.path}:{line}: unknown kind {located.kind}; expected {kinds}")
         return
-    if version != expected and located.kind != "AdmissionReview":
-        raise SourceError(f"{located.path}:{line}: {located.kind} has apiVersion {version}; expected {expected}")
-    meta = located.manifest.get("metadata")
     if located.kind == "AdmissionReview":
         return
+    if version != expected:
+        raise SourceError(f"{located.path}:{line}: {located.kind} has apiVersion {version}; expected {expected}")
+    meta = located.manifest.get("metadata")
     if not isinstance(meta, dict) or not (meta.get("name") or meta.get("generateName")):
         raise SourceError(f"{located.where}: {located.kind} has no metadata.name")
+
+
+def _group(version: str) -> str:
+    return version.partition("/")[0] if "/" in version else ""
+
+
+def _foreign(kind: str, group: str) -> bool:
+    """Tell whether a kind is another product's of the same name: the Gateway API has a Gateway of its own."""
+    if kind not in USED_KINDS or "." not in group:
+        return False
+    return difflib.SequenceMatcher(None, group, _group(USED_KINDS[kind])).ratio() < 0.8
 
 
 def _items(node: yaml.Node) -> list[yaml.Node]:

@@ -21,6 +21,8 @@ def printable(text: str, limit: int) -> str:
     A control character or newline makes the API server drop a whole warning, and reaches a terminal verbatim
     from a denial; bidirectional controls and zero-width characters make a line read otherwise than it is.
     """
+    if len(text) <= limit and text.isprintable():
+        return text
     line = "".join(
         " " if char.isspace() else char
         for char in text[: limit * 4]

@@ -95,7 +95,7 @@ def _difference(wanted: Manifest, ran: Manifest) -> str | None:
         if wrong:
             return wrong
     for name in _POD_FIELDS:
-        if wanted.get(name) != ran.get(name):
+        if (wanted.get(name) or None) != (ran.get(name) or None):
             return f"{name} of the pod is not that of the Job"
     if _by_name(wanted.get("volumes", [])) != _by_name(ran.get("volumes", [])):
         return "volumes of the pod are not those of the Job"
@@ -106,7 +106,7 @@ def _containers(wanted: Sequence[Manifest], ran: Sequence[Manifest]) -> str | No
     if [container.get("name") for container in wanted] != [container.get("name") for container in ran]:
         return "containers of the pod are not those of the Job"
     for asked, got in zip(wanted, ran, strict=True):
-        changed = [name for name in _CONTAINER_FIELDS if asked.get(name) != got.get(name)]
+        changed = [name for name in _CONTAINER_FIELDS if (asked.get(name) or None) != (got.get(name) or None)]
         if changed:
             return f"{changed[0]} of the pod's container {asked.get('name')} is not that of the Job"
     return None
@@ -117,7 +117,7 @@ def _by_name(volumes: Sequence[Manifest]) -> dict[Any, Manifest]:
 
 
 def _plain(value: Any) -> Any:
-    """Drop what is as good as absent: null, false, empty text; the API server leaves most of it out."""
+    """Drop what is as good as absent: null, false and empty text; the API server leaves most of it out."""
     if isinstance(value, Mapping):
         return {
             key: _plain(item)

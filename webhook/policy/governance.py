@@ -7,6 +7,7 @@ created a moment after its Gateway is governed before the controller has written
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any
 
 from webhook.errors import InvalidObjectError
@@ -103,8 +104,12 @@ def _source(claims: Claims) -> tuple[Source, RecordSpec, str | None] | None:
         return wish
     # An announced image and per-record choices live on the record alone; the source rules the rest.
     source, spec, problem = wish
-    kept = record.spec
-    merged = replace(
+    return source, _merged(spec, record.spec), problem
+
+
+@lru_cache(maxsize=1024)
+def _merged(spec: RecordSpec, kept: RecordSpec) -> RecordSpec:
+    return replace(
         spec,
         enabled=kept.enabled,
         image=kept.image,
@@ -114,7 +119,6 @@ def _source(claims: Claims) -> tuple[Source, RecordSpec, str | None] | None:
         pod_attempts=kept.pod_attempts,
         gateway_version=kept.gateway_version or spec.gateway_version,
     )
-    return source, merged, problem
 
 
 def _wish(claims: Claims) -> tuple[Source, RecordSpec, str | None] | None:
@@ -161,10 +165,16 @@ def _annotated_fields(meta: ObjectMeta) -> dict[str, Any]:
 
 def _checked(source: Source, fields: Mapping[str, Any]) -> tuple[Source, RecordSpec, str | None]:
     """Read the fields; a bad one leaves the Deployment governed with defaults and says so."""
+    return source, *_read(source, tuple(fields.items()))
+
+
+@lru_cache(maxsize=1024)
+def _read(source: Source, fields: tuple[tuple[str, Any], ...]) -> tuple[RecordSpec, str | None]:
+    """Remember the few settings there are: checking them costs more than all the rest of an answer."""
     try:
-        return source, read_spec(fields), None
+        return read_spec(dict(fields)), None
     except InvalidObjectError as error:
-        return source, RecordSpec(), f"{source} settings: {error}"
+        return RecordSpec(), f"{source} settings: {error}"
 
 
 def _namespace_mode(namespace: Namespace | None) -> Mode | None:

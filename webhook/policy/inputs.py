@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -45,7 +46,7 @@ class MigrationInputs:
     @property
     def spec_hash(self) -> str:
         """SHA-256 over the canonical JSON of the inputs: 64 hex digits."""
-        return hashlib.sha256(self.canonical()).hexdigest()
+        return _digest(self.canonical())
 
     def canonical(self) -> bytes:
         """Give the pre-image: field names and format number included, so that no two input sets share one."""
@@ -60,6 +61,11 @@ class MigrationInputs:
             },
             order="sorted",
         )
+
+
+@lru_cache(maxsize=4096)
+def _digest(canonical: bytes) -> str:
+    return hashlib.sha256(canonical).hexdigest()
 
 
 def short(spec_hash: str) -> str:
@@ -123,7 +129,9 @@ def _url(pod: PodSpec, container: Container, spec: RecordSpec, environment: Envi
     return None if embedded or not value else _parsed(value, override=False)
 
 
+@lru_cache(maxsize=1024)
 def _parsed(text: str, *, override: bool) -> _Url | None:
+    """Read a URL; remembered, since a cluster has few of them and each is asked for twice a request."""
     try:
         url = jdbc.override(text) if override else jdbc.parse(text)
     except jdbc.JdbcUrlError as error:

@@ -73,7 +73,6 @@ _DROPPED_MOUNTS = (
     "/opt/docker/rc.d/load-service-account-token.sh",
     "/opt/docker/rc.d/base/update-service-account-token.xml",
 )
-_TELEMETRY = ("OTEL_",)
 _NOT_INJECTED = {
     "sidecar.istio.io/inject": "false",
     "linkerd.io/inject": "disabled",
@@ -217,7 +216,7 @@ def _environment(container: Mapping[str, Any], spec: RecordSpec, request: JobReq
     entries = [
         entry
         for entry in container.get("env") or []
-        if not entry["name"].startswith(_TELEMETRY) and not (override and entry["name"] == SSG_DATABASE_JDBC_URL)
+        if not entry["name"].startswith("OTEL_") and not (override and entry["name"] == SSG_DATABASE_JDBC_URL)
     ]
     if override:
         entries.append({"name": SSG_DATABASE_JDBC_URL, "value": escape(request.inputs.jdbc_url)})

@@ -190,7 +190,8 @@ def _migrate(observed: Observed, inputs: MigrationInputs) -> Plan:
         return Plan(_fresh(status, inputs, Phase.RUNNING))
     if not reference.uid:
         # The intent of a pass that got no further. A name taken by a Job not ours is neither adopted nor freed.
-        return _start(observed, inputs, attempt=reference.attempts + (observed.job is not None))
+        taken = observed.job is not None and observed.job.name == reference.name
+        return _start(observed, inputs, attempt=reference.attempts + taken)
     deleted = job is None and _ended_badly(status)
     if deleted or _retry_asked(observed, inputs.spec_hash):
         return _start(observed, inputs, attempt=reference.attempts + 1)

@@ -1,0 +1,69 @@
+"""What the README says is what the program does."""
+
+import re
+import subprocess
+from pathlib import Path
+
+import click
+import pytest
+
+from tests.docs.generate import README, generated
+from webhook.cli.main import schemagate
+from webhook.policy import names
+
+ROOT = README.parent
+TEXT = README.read_text(encoding="utf-8")
+
+
+def test_generated_parts_are_in_step_with_the_code() -> None:
+    assert generated(TEXT) == TEXT, "README.md is out of step: run `make docs`"
+
+
+def test_every_command_and_flag_it_names_exists() -> None:
+    named = re.findall(r"schemagate (\w+)((?: [-\w\[\]…]+)*)", TEXT)
+    commands = {name for name, _ in named if name in schemagate.commands or name.islower()}
+    assert set(schemagate.commands) <= commands
+    for name, rest in named:
+        command = schemagate.commands.get(name)
+        flags = re.findall(r"--[\w-]+", rest)
+        if command is None:
+            assert not flags, f"schemagate {name}: no such command"
+            continue
+        known = {option for param in command.params if isinstance(param, click.Option) for option in param.opts}
+        assert set(flags) <= known, f"schemagate {name}: no such flag among {flags}"
+
+
+def test_every_annotation_and_label_it_names_exists() -> None:
+    known = {value for value in vars(names).values() if isinstance(value, str)}
+    for name in re.findall(r"schemagate\.io/[\w-]+", TEXT):
+        assert name in known
+
+
+@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "CHANGELOG.md"])
+def test_links_lead_somewhere(page: str) -> None:
+    for target in re.findall(r"\]\(([^)#]+)\)", (ROOT / page).read_text(encoding="utf-8")):
+        assert "://" in target or (ROOT / target).exists(), f"{page}: {target}"
+
+
+def test_make_help_names_every_target_of_the_readme() -> None:
+    shown = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    for target in re.findall(r"`?make (\w+)", TEXT):
+        assert f"make {target} " in shown or target == "help"
+
+
+def test_supported_pythons_are_those_of_the_project_file() -> None:
+    project = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    assert "Python 3.11 to 3.14" in TEXT
+    assert 'requires-python = ">=3.11,<3.15"' in project
+
+
+def test_lock_files_name_no_registry() -> None:
+    for lock in sorted((ROOT / "requirements").glob("*.txt")):
+        text = lock.read_text(encoding="utf-8")
+        assert "://" not in text, lock
+        assert "--hash=sha256:" in text, lock
+
+
+def test_license_is_whole() -> None:
+    assert "Apache License" in (ROOT / "LICENSE").read_text(encoding="utf-8")
+    assert Path(ROOT / ".ci" / "run").exists()
