@@ -4,8 +4,6 @@ import asyncio
 import gc
 import ssl
 from collections.abc import Callable, Iterable
-from contextlib import suppress
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from typing import Literal
@@ -24,6 +22,7 @@ from webhook.embedded.cluster import Key
 from webhook.embedded.jobs import LOCKED, SUCCESS, JobRunner
 from webhook.embedded.writes import EmbeddedControllerCluster
 from webhook.errors import StartError
+from webhook.policy.record import Phase
 from webhook.settings import Settings
 from webhook.telemetry import Telemetry, logger
 
@@ -101,53 +100,65 @@ class EmbeddedGate:
     @property
     def url(self) -> str:
         """Where the webhooks answer."""
-        return f"https://{self._settings.host}:{self.server.port}"
+        return f"https://{self._host}:{self.server.port}"
+
+    @property
+    def ops_url(self) -> str:
+        """Where liveness, readiness and metrics are."""
+        return f"http://{self._host}:{self.ops.port}"
+
+    @property
+    def _host(self) -> str:
+        host = self._settings.host
+        return f"[{host}]" if ":" in host else host
 
     async def start(self) -> None:
         """Reconcile what is stored, then listen. StartError names a port that is taken."""
-        await self._start_ops()
+        # The operations port opens first: a process that starts is alive, and says what it waits for.
+        await self._listen(self.ops, "--ops-port", self._settings.ops_port)
         for kind in ("Gateway", "Deployment", "GatewayMigration"):
             for key in self.cluster.keys(kind):
                 self._changed(key)
         await self.settle()
         self._missing_parts.discard("caches are not synced")
-        try:
-            await self.server.start(self._settings.host, self._settings.port)
-        except OSError as error:
-            raise StartError(f"--port {self._settings.port}: {error.strerror or error}; give another") from None
+        await self._listen(self.server, "--port", self._settings.port)
         self._missing_parts.discard("the server has not started")
         gc.collect()
         gc.freeze()  # what lives for ever need not be walked by every collection
 
-    async def _start_ops(self) -> None:
-        """Open the operations port first: a process that starts is alive, and says what it waits for."""
+    async def _listen(self, server: WebhookServer | OpsServer, flag: str, port: int) -> None:
+        host = self._settings.host
         try:
-            await self.ops.start(self._settings.host, self._settings.ops_port)
-        except OSError as error:
-            port = self._settings.ops_port
-            raise StartError(f"--ops-port {port}: {error.strerror or error}; give another") from None
+            await server.start(host, port)
+        except (OSError, UnicodeError) as error:
+            await self.ops.stop()
+            said = getattr(error, "strerror", None) or str(error)
+            raise StartError(f"--host {host} {flag} {port}: cannot listen there: {said}; give another") from None
 
     async def run(self, stop: asyncio.Event) -> None:
         """Serve until ``stop``, then drain: not ready, serve on and close connections, close."""
         async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(self._control()), group.create_task(self.ledger.run(self.keep))]
+            tasks = [
+                group.create_task(self._control()),
+                group.create_task(self.ledger.run(self.keep, self._keep_failed)),
+            ]
             if self.tls.source is not None:
                 tasks.append(group.create_task(self._follow(self.tls.source)))
             await stop.wait()
             self._missing_parts.add("draining")
             self.server.drain()
-            with suppress(TimeoutError):
-                async with asyncio.timeout(self._settings.drain_seconds):
-                    await asyncio.Event().wait()
+            await asyncio.sleep(self._settings.drain_seconds)
             for task in tasks:
                 task.cancel()
         await self.stop()
 
     async def stop(self) -> None:
         """Close: webhooks, what the ledger still holds, and the operations port last."""
-        await self.server.stop()
-        await self.ledger.flush(self.keep)
-        await self.ops.stop()
+        try:
+            await self.server.stop()
+            await self.ledger.flush(self.keep)
+        finally:
+            await self.ops.stop()
 
     async def settle(self) -> None:
         """Reconcile until nothing moves any more."""
@@ -158,11 +169,10 @@ class EmbeddedGate:
 
     async def keep(self, namespace: str, name: str, news: Iterable[Rejected]) -> None:
         """Fold rejections into the record of a Deployment that is really there."""
-        record = self.cluster.record(namespace, name)
-        if record is None:
-            return
-        status = replace(record.status, rejections=fold(record.status.rejections, news))
-        self.cluster.put(replace(record, status=status).to_manifest())
+        await self.cluster.write_rejections(namespace, name, lambda kept: fold(kept, news))
+
+    def _keep_failed(self, error: Exception) -> None:
+        logger().error("rejections_not_kept", error=type(error).__name__)
 
     async def _control(self) -> None:
         while True:
@@ -194,6 +204,9 @@ class EmbeddedGate:
         kind, namespace, name = key
         if kind in {"Deployment", "Gateway", "GatewayMigration"}:
             self._dirty.add((namespace, name))
+            if kind == "GatewayMigration":  # whoever waits for the database of this one may go on now
+                waiting = (item for item in self.cluster.records() if item.status.phase is Phase.WAITING)
+                self._dirty |= {(item.namespace, item.name) for item in waiting}
         else:
             where = name if kind == "Namespace" else namespace
             found = (*self.cluster.keys("GatewayMigration"), *self.cluster.keys("Deployment"))

@@ -15,9 +15,9 @@ Port = Annotated[int, Field(ge=0, le=65535)]
 class Settings(BaseSettings):
     """All settings; a flag wins over the environment. Times are in seconds, port 0 is any free one."""
 
-    model_config = SettingsConfigDict(env_prefix="SCHEMAGATE_", frozen=True, extra="ignore")
+    model_config = SettingsConfigDict(env_prefix="SCHEMAGATE_", env_ignore_empty=True, frozen=True, extra="ignore")
 
-    host: Annotated[str, Field(description="address that both servers listen on")] = "127.0.0.1"
+    host: Annotated[str, Field(min_length=1, description="address that both servers listen on")] = "127.0.0.1"
     port: Annotated[Port, Field(description="port of the webhooks (HTTPS)")] = 9443
     ops_port: Annotated[Port, Field(description="port of /healthz, /readyz and /metrics (HTTP)")] = 8080
     tls_cert: Annotated[Path | None, Field(description="certificate chain, PEM; reloaded when it changes")] = None

@@ -5,7 +5,7 @@ No label names a namespace, object, user or hash. Logs are one JSON object a lin
 
 import logging
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import structlog
@@ -17,6 +17,26 @@ from webhook.policy.reasons import Reason
 WEBHOOKS = ("pods.mutate", "deployments.mutate", "deployments.validate")
 OPERATIONS = ("CREATE", "UPDATE", "DELETE")
 OUTCOMES = ("allow", "warn", "patch", "deny")
+REFUSALS = (
+    "answer_unread",
+    "broken_body",
+    "busy",
+    "connections",
+    "empty",
+    "encoding",
+    "expectation",
+    "http_version",
+    "idle",
+    "malformed",
+    "media_type",
+    "method",
+    "no_request",
+    "path",
+    "slow_body",
+    "slow_header",
+    "too_large",
+)
+"""Why the server turns a request or connection away."""
 _BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 
 
@@ -39,9 +59,8 @@ class Telemetry:
             registry=self.registry,
         )
         self._verdict = _cached(lambda *labels: requests.labels(*labels).inc)
-        for webhook in WEBHOOKS:
-            for reason in Reason:
-                self._verdict(webhook, "UPDATE" if webhook != "pods.mutate" else "CREATE", "allow", reason.value)
+        for labels in _verdicts():
+            self._verdict(*labels)
         seconds = Histogram(
             "schemagate_admission_duration_seconds",
             "Time from the end of a request's headers to its answer. Label: path.",
@@ -69,6 +88,8 @@ class Telemetry:
             registry=self.registry,
         )
         self._refused = _cached(lambda *labels: refused.labels(*labels).inc)
+        for refusal in REFUSALS:
+            self._refused(refusal)
         self._dry_run = Counter("schemagate_admission_dry_run", "Verdicts on dry runs.", registry=self.registry)
         self.ledger_dropped = Counter(
             "schemagate_ledger_dropped",
@@ -117,6 +138,31 @@ class Telemetry:
         return generate_latest(self.registry)
 
 
+def _verdicts() -> Iterator[tuple[str, str, str, str]]:
+    """Give the labels of the verdicts that come up: rates and alerts need the series before its first event."""
+    for reason in Reason:
+        outcomes = {"deny": ("deny", "warn", "allow")}.get(_outcome(reason), (_outcome(reason),))
+        for outcome in outcomes:
+            if reason.effect.startswith("pod"):
+                yield "pods.mutate", "CREATE", outcome, reason.value
+                continue
+            for operation in ("CREATE", "UPDATE"):
+                yield "deployments.validate", operation, outcome, reason.value
+            if outcome == "allow":
+                yield "pods.mutate", "CREATE", outcome, reason.value
+    for operation in ("CREATE", "UPDATE"):
+        yield "deployments.mutate", operation, "warn", Reason.HELD.value
+
+
+def _outcome(reason: Reason) -> str:
+    """Give the word of a reason's effect."""
+    if reason.effect == "denied":
+        return "deny"
+    if reason.effect.endswith("warning"):
+        return "warn"
+    return "patch" if reason.effect == "pod patched" else "allow"
+
+
 def _cached(make: Callable[..., Callable[[], None]]) -> Callable[..., Callable[[], None]]:
     """Look each child up once: binding labels costs more than counting."""
     children: dict[tuple[str, ...], Callable[[], None]] = {}
@@ -157,8 +203,12 @@ class _Bridge(logging.Handler):
     """Passes what libraries log through the standard library on to the same sink."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Log one record; its arguments are part of the text."""
-        structlog.get_logger(record.name).log(record.levelno, record.getMessage(), exc_info=record.exc_info)
+        """Log one record; its arguments are part of the text. A level between two counts as the lower one."""
+        try:
+            level = min(record.levelno // 10 * 10, logging.CRITICAL)
+            structlog.get_logger(record.name).log(level, record.getMessage(), exc_info=record.exc_info)
+        except Exception:  # noqa: BLE001 # a logger must not throw at whoever logs
+            self.handleError(record)
 
 
 def logger() -> Any:

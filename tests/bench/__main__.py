@@ -205,7 +205,9 @@ def main() -> None:
     cores = sorted(os.sched_getaffinity(0))
     servers, client = {cores[0]}, set(cores[1:]) or {cores[0]}
     os.sched_setaffinity(0, client)
-    rows, stalls, memory = [], {}, {}
+    rows: list[Row] = []
+    stalls: dict[int, float] = {}
+    memory: dict[str, float] = {}
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
         authority = trustme.CA()
         trust = authority.cert_pem.bytes().decode()

@@ -251,7 +251,10 @@ def test_tricks_with_the_job(trick: str) -> None:
     [
         ("T4 the real pod deleted", []),
         ("T4 two succeeded", [stored_pod(), stored_pod(metadata={"uid": "p-2"})]),
-        ("T4 the pod of another Job", [stored_pod(metadata={"ownerReferences": [{"uid": "j-2", "controller": True}]})]),
+        (
+            "T4 the pod of another Job",
+            [stored_pod(metadata={"ownerReferences": [{"uid": "j-2", "controller": True}]})],
+        ),
         ("T4 owned but not controlled", [stored_pod(metadata={"ownerReferences": [{"uid": UID}]})]),
         ("T4 owned by nobody", [stored_pod(metadata={"ownerReferences": None})]),
     ],
@@ -279,7 +282,11 @@ def test_an_empty_object_is_no_evidence(part: Manifest) -> None:
         ("what we sent, stored", stored_job(), True),
         ("what we sent", built(), True),
         ("T2 owned by nobody", stored_job(metadata={"ownerReferences": None}), False),
-        ("T2 owned by another", stored_job(metadata={"ownerReferences": [{"uid": "x", "controller": True}]}), False),
+        (
+            "T2 owned by another",
+            stored_job(metadata={"ownerReferences": [{"uid": "x", "controller": True}]}),
+            False,
+        ),
         ("T2 our record named, other work", built("busybox"), False),
     ],
 )
@@ -289,4 +296,6 @@ def test_a_job_of_our_name(case: str, job: Manifest, ours: bool) -> None:
 
 def test_a_record_without_uid_made_nothing() -> None:
     orphan = replace(RECORD, uid="")
-    assert not is_made_by(orphan.uid, built(), stored_job(metadata={"ownerReferences": [{"uid": "", "controller": True}]}))
+    assert not is_made_by(
+        orphan.uid, built(), stored_job(metadata={"ownerReferences": [{"uid": "", "controller": True}]})
+    )

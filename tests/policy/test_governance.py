@@ -200,8 +200,7 @@ MODES: dict[str, tuple[str | None, str | None, Mode]] = {
 
 @pytest.mark.parametrize(("own", "label", "mode"), MODES.values(), ids=MODES.keys())
 def test_the_mode_comes_from_record_namespace_or_default(own: str | None, label: str | None, mode: Mode) -> None:
-    spec = {"mode": own} if own else {}
-    claims = Claims(record=a_record(**spec), namespace=a_namespace(label), default_mode=Mode.AUDIT)
+    claims = Claims(record=a_record(mode=own), namespace=a_namespace(label), default_mode=Mode.AUDIT)
     assert governed(claims).mode is mode
 
 

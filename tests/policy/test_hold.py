@@ -5,9 +5,8 @@ from typing import Any
 import jsonpatch
 import pytest
 
-from tests.policy.test_verdict import HASH, NEXT, NEXT_HASH, OLD, VERDICTS, completed, paused
 from tests.support.builders import merged, record
-from tests.support.rollouts import rollout
+from tests.support.rollouts import GONE, HASH, NEXT, NEXT_HASH, OLD, completed, paused, rollout
 from webhook.policy.decision import Decision
 from webhook.policy.hold import hold
 from webhook.policy.inputs import short
@@ -70,7 +69,14 @@ def test_what_is_complete_is_not_held() -> None:
     assert (found.reason, found.patch) == (Reason.MIGRATION_COMPLETE, ())
 
 
-@pytest.mark.parametrize("facts", [facts for facts, _, _ in VERDICTS.values()], ids=VERDICTS.keys())
-def test_in_other_modes_the_mutating_webhook_does_and_says_nothing(facts: dict[str, Any]) -> None:
-    found = hold(rollout(**facts), decide(rollout(**facts)))
+@pytest.mark.parametrize("mode", ["Reject", "Warn", "Audit"])
+@pytest.mark.parametrize(("new", "old"), [(NEXT, OLD), (GONE, OLD), (OLD, OLD), (NEXT, None)])
+def test_in_other_modes_the_mutating_webhook_does_and_says_nothing(
+    new: dict[str, Any], old: dict[str, Any] | None, mode: str
+) -> None:
+    found = held(new, old, record(spec={"mode": mode}))
     assert (found.allowed, found.message, found.warnings, found.patch) == (True, "", (), ())
+
+
+def test_a_lost_container_is_not_held() -> None:
+    assert held(GONE, OLD).patch == ()

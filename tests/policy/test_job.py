@@ -3,7 +3,7 @@
 import json
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -368,7 +368,7 @@ def dangling(job: Mapping[str, Any]) -> set[str]:
 def test_arguments_are_kept_with_one_mode(
     case: str, gateway: Manifest, data: dict[str, str], rest: list[str], clear: bool, mode: str
 ) -> None:
-    maps = config_maps(config_map(**data))
+    maps = config_maps(merged(config_map(), {"data": data}))
     args = java_args(build(pod_spec(container(**gateway)), RecordSpec(clear_locks=clear), maps=maps), maps)
     assert modes(args) == (mode,)
     assert [word for word in args.split() if "schema-update" not in word] == rest
@@ -433,7 +433,8 @@ mounts = st.lists(
     ),
     max_size=4,
 )
-sources = st.sampled_from([{"emptyDir": {}}, {"secret": {"secretName": "s"}}, {"configMap": {"name": "m"}}])
+kinds: list[Manifest] = [{"emptyDir": {}}, {"secret": {"secretName": "s"}}, {"configMap": {"name": "m"}}]
+sources = st.sampled_from(kinds)
 variables = st.lists(
     st.fixed_dictionaries(
         {
@@ -459,17 +460,6 @@ def templates(draw: st.DrawFn) -> Manifest:
     volumes = [{"name": name, **draw(sources)} for name in ("a", "b", "c", "gateway-license")]
     gateway = container(volumeMounts=draw(mounts), env=draw(variables))
     return pod_spec(gateway, volumes=volumes, initContainers=draw(inits), serviceAccountName="sa")
-
-
-def leaves(value: Any) -> Iterator[Any]:
-    if isinstance(value, Mapping):
-        for item in value.values():
-            yield from leaves(item)
-    elif isinstance(value, list):
-        for item in value:
-            yield from leaves(item)
-    else:
-        yield value
 
 
 @given(templates(), st.booleans())

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -57,12 +58,12 @@ def running() -> RecordStatus:
     return status_for(B, Phase.RUNNING, job=MADE, start_time=NOW)
 
 
-def after(first: Plan, before: Observed, **tweak: object) -> Observed:
+def after(first: Plan, before: Observed, **tweak: Any) -> Observed:
     """What is observed once the status of a plan is stored."""
     return replace(before, record=replace(before.record, status=first.status), **tweak)
 
 
-# (observation, phase, steps)
+# What is observed, the phase that follows, and the steps.
 ARROWS = {
     # new record
     "baseline adopted, the announced image created in the same pass": (
@@ -434,9 +435,9 @@ def test_a_baseline_with_a_problem_is_none() -> None:
         ),
     ],
 )
-def test_later_adoption(case: str, tweak: dict[str, object], adopted: bool) -> None:
+def test_later_adoption(case: str, tweak: dict[str, Any], adopted: bool) -> None:
     before = observed(failed(), job=job(MADE, FAILED), target=target(B, B), self_migrated=True)
-    given = plan(replace(before, **tweak))  # type: ignore[arg-type]
+    given = plan(replace(before, **tweak))
     fresh = [completion for completion in given.status.completed_hashes if completion.hash != A.spec_hash]
     assert [completion.evidence for completion in fresh] == ([Evidence.ADOPTED] if adopted else [])
     assert (given.status.phase is Phase.COMPLETE) is adopted

@@ -6,9 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.policy.test_verdict import GONE, NEXT, NEXT_HASH, OLD
 from tests.support.builders import NEXT_IMAGE, config_map, config_maps, container, deployment, record
-from tests.support.rollouts import rollout
+from tests.support.rollouts import GONE, NEXT, NEXT_HASH, OLD, rollout
 from webhook.policy.decision import MESSAGE_LIMIT
 from webhook.policy.inputs import short
 from webhook.policy.verdict import decide
@@ -41,7 +40,8 @@ STATES: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
     "held was not applied": (
         {"mode": "Hold"},
         {},
-        "has not run; mode is Hold but the Deployment is not paused, try again: the mutating webhook was not reached",
+        "has not run; mode is Hold but the Deployment is not paused, try again: "
+        "the mutating webhook was not reached",
     ),
 }
 
@@ -63,8 +63,8 @@ def test_inputs_that_cannot_be_told_are_named_without_their_text() -> None:
 
 def test_a_lost_container_names_the_way_out() -> None:
     assert decide(rollout(GONE, OLD)).message == (
-        "rollout of deployment team-a/ssg is blocked: it takes the Gateway container out of a governed Deployment; "
-        "keep it, or end the guard first: "
+        "rollout of deployment team-a/ssg is blocked: it takes the Gateway container out of a governed "
+        "Deployment; keep it, or end the guard first: "
         """kubectl patch gwm ssg -n team-a --type merge -p '{"spec":{"enabled":false}}'"""
     )
 

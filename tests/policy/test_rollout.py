@@ -32,7 +32,7 @@ def test_config_maps_are_read_only_where_pods_may_start(
     new: dict[str, Any], old: dict[str, Any] | None, starts: bool, maps: set[str]
 ) -> None:
     found = change(new, old)
-    assert (found.starts_pods, found.config_maps) == (starts, maps)
+    assert (found.starts_pods, set(found.config_maps)) == (starts, maps)
     assert (found.namespace, found.name, len(found.metas)) == ("team-a", "ssg", 2 if old else 1)
 
 

@@ -6,8 +6,6 @@ from typing import Any
 import pytest
 
 from tests.support.builders import (
-    IMAGE,
-    NEXT_IMAGE,
     NOW,
     URL,
     config_map,
@@ -16,34 +14,17 @@ from tests.support.builders import (
     deployment,
     record,
 )
-from tests.support.rollouts import rollout
+from tests.support.rollouts import GONE, HASH, NEXT, NEXT_HASH, OLD, completed, paused, rollout
 from webhook.policy import verdict
 from webhook.policy.decision import MESSAGE_LIMIT, Decision
 from webhook.policy.hold import hold
-from webhook.policy.inputs import MigrationInputs, short
+from webhook.policy.inputs import short
 from webhook.policy.reasons import ALLOWING, Reason
 from webhook.policy.record import Phase
 from webhook.policy.verdict import CHECKS, decide
 
-OLD = deployment()
-NEXT = deployment(container(image=NEXT_IMAGE))
 RESTARTED = deployment(spec={"template": {"metadata": {"annotations": {"restartedAt": "now"}}}})
-HASH = MigrationInputs(IMAGE, URL).spec_hash
-NEXT_HASH = MigrationInputs(NEXT_IMAGE, URL).spec_hash
-GONE: dict[str, Any] = deployment({"name": "gateway", "image": NEXT_IMAGE})
 EPHEMERAL = config_maps(config_map(data={"DISKLESS_CONFIG": "true"}))
-
-
-def paused(base: dict[str, Any], **annotations: str) -> dict[str, Any]:
-    return {
-        **base,
-        "spec": base["spec"] | {"paused": True},
-        "metadata": base["metadata"] | {"annotations": annotations},
-    }
-
-
-def completed(*hashes: str) -> dict[str, Any]:
-    return record(status={"completedHashes": [{"hash": item} for item in hashes]})
 
 
 def breaking(base: dict[str, Any], **tweak: str) -> dict[str, Any]:

@@ -46,19 +46,20 @@ def environment(container: Mapping[str, Any], config_maps: Store, secrets: Store
     for entry in container.get("env") or []:
         if entry.get("value"):
             env[entry["name"]] = expand(entry["value"], env)
-            continue
-        if "valueFrom" not in entry:
+        elif "valueFrom" not in entry:
             env[entry["name"]] = ""
-            continue
-        for kind, store in stores.items():
-            reference = entry["valueFrom"].get(f"{kind}KeyRef")
-            if reference is None:
-                continue
-            found = store.get(reference["name"], {}).get(reference["key"])
-            if found is not None:
-                env[entry["name"]] = found
-            elif not reference.get("optional"):
-                raise CannotStartError(f"{reference['name']}/{reference['key']}")
-        if "fieldRef" in entry["valueFrom"]:
-            env[entry["name"]] = "10.0.0.7"
+        else:
+            env |= _referred(entry["name"], entry["valueFrom"], stores)
     return env
+
+
+def _referred(name: str, source: Mapping[str, Any], stores: Mapping[str, Store]) -> dict[str, str]:
+    """Give the variable, or nothing where an optional reference leads nowhere."""
+    if "fieldRef" in source:
+        return {name: "10.0.0.7"}
+    kind = next(kind for kind in stores if f"{kind}KeyRef" in source)
+    reference = source[f"{kind}KeyRef"]
+    found = stores[kind].get(reference["name"], {}).get(reference["key"])
+    if found is None and not reference.get("optional"):
+        raise CannotStartError(f"{reference['name']}/{reference['key']}")
+    return {} if found is None else {name: found}

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from tests.support.builders import NOW, config_maps, record
+from tests.support.builders import IMAGE, NEXT_IMAGE, NOW, URL, config_maps, container, deployment, record
 from webhook.policy.bypass import bypass_of
 from webhook.policy.environment import ConfigMaps
 from webhook.policy.governance import Claims, govern
@@ -11,6 +11,25 @@ from webhook.policy.inputs import MigrationInputs, migration_inputs
 from webhook.policy.objects import Deployment, Namespace, view
 from webhook.policy.record import Record, RecordSpec
 from webhook.policy.rollout import Change, Rollout, Workload
+
+OLD = deployment()
+NEXT = deployment(container(image=NEXT_IMAGE))
+HASH = MigrationInputs(IMAGE, URL).spec_hash
+NEXT_HASH = MigrationInputs(NEXT_IMAGE, URL).spec_hash
+GONE: dict[str, Any] = deployment({"name": "gateway", "image": NEXT_IMAGE})
+
+
+def paused(base: dict[str, Any], **annotations: str) -> dict[str, Any]:
+    return {
+        **base,
+        "spec": base["spec"] | {"paused": True},
+        "metadata": base["metadata"] | {"annotations": annotations},
+    }
+
+
+def completed(*hashes: str) -> dict[str, Any]:
+    """A record that holds these hashes as complete, newest first."""
+    return record(status={"completedHashes": [{"hash": item} for item in hashes]})
 
 
 def inputs_of(side: Workload | None, spec: RecordSpec, maps: ConfigMaps) -> MigrationInputs | None:

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Generic, Protocol, TypeVar
 
+import msgspec
+
 from webhook.admission.gather import Gatherer
 from webhook.admission.review import Request, decode_review, encode_answer
 from webhook.admission.server import Endpoint, Reply
@@ -64,9 +66,11 @@ class ReviewEndpoint(Generic[T]):
         """Answer one AdmissionReview; 400 with what was expected when the body is none."""
         try:
             request = decode_review(body, self._kind)
+            decision, rollout = await self._decide(request)
         except ReviewError as error:
-            return Reply(400, f"{error}\n".encode(), "text/plain; charset=utf-8")
-        decision, rollout = await self._decide(request)
+            return _refused(str(error))
+        except msgspec.ValidationError as error:  # a pod template is decoded only where somebody looks inside
+            return _refused(f"expected a {self._kind.__name__}: {printable(str(error), WARNING_LIMIT)}")
         name = request.name or (request.new.metadata.generate_name if request.new else "")
         self._sink.verdict(
             Verdict(
@@ -97,13 +101,7 @@ def deployment_validator(gatherer: Gatherer) -> Judge[Deployment]:
     """Make the judge that turns away rollouts whose migration is not complete."""
 
     async def judge(request: Request[Deployment], now: datetime) -> tuple[Decision, Rollout | None]:
-        rollout = await _rollout(gatherer, request, now)
-        decision = decide(rollout)
-        if decision.reason not in ALLOWING:
-            # A cache that lags must never turn a rollout away.
-            rollout = await gatherer.rollout(rollout.change, request.user, now, live=True)
-            decision = decide(rollout)
-        return decision, rollout
+        return await _verdict(gatherer, request, now)
 
     return judge
 
@@ -112,11 +110,7 @@ def deployment_mutator(gatherer: Gatherer) -> Judge[Deployment]:
     """Make the judge that pauses, in Hold mode, what has to wait."""
 
     async def judge(request: Request[Deployment], now: datetime) -> tuple[Decision, Rollout | None]:
-        rollout = await _rollout(gatherer, request, now)
-        decision = decide(rollout)
-        if decision.reason is Reason.HOLD_NOT_APPLIED:
-            rollout = await gatherer.rollout(rollout.change, request.user, now, live=True)
-            decision = decide(rollout)
+        decision, rollout = await _verdict(gatherer, request, now)
         return hold(rollout, decision), None
 
     return judge
@@ -150,12 +144,28 @@ def endpoints(gatherer: Gatherer, sink: VerdictSink, clock: Clock) -> Mapping[st
     }
 
 
-async def _rollout(gatherer: Gatherer, request: Request[Deployment], now: datetime) -> Rollout:
+async def _verdict(gatherer: Gatherer, request: Request[Deployment], now: datetime) -> tuple[Decision, Rollout]:
+    """Judge every container that may be the Gateway; the first that is turned away speaks for all."""
     if request.new is None:
         raise AssertionError("a request without object is not judged")
     judged = request.operation in {"CREATE", "UPDATE"}
     change = Change.between(request.namespace, request.new, request.old, judged=judged)
-    return await gatherer.rollout(change, request.user, now)
+    verdicts = []
+    for each in (change, *change.others()):
+        rollout = await gatherer.rollout(each, request.user, now)
+        decision = decide(rollout)
+        if decision.reason not in ALLOWING:
+            # A cache that lags must never turn a rollout away.
+            rollout = await gatherer.rollout(each, request.user, now, live=True)
+            decision = decide(rollout)
+            if decision.reason not in ALLOWING:
+                return decision, rollout
+        verdicts.append((decision, rollout))
+    return verdicts[0]
+
+
+def _refused(line: str) -> Reply:
+    return Reply(400, f"{line}\n".encode(), "text/plain; charset=utf-8")
 
 
 def _not_judged(*warnings: str) -> Decision:

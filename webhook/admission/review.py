@@ -12,7 +12,7 @@ import msgspec
 
 from webhook.errors import ReviewError
 from webhook.policy.decision import ANNOTATION_LIMIT, MESSAGE_LIMIT, Decision, printable
-from webhook.policy.objects import Deployment, Pod, UserInfo, View
+from webhook.policy.objects import TEMPLATE_LIMIT, Deployment, Pod, UserInfo, View
 from webhook.policy.patch import encode_patch
 
 API_VERSION = "admission.k8s.io/v1"
@@ -29,7 +29,7 @@ class Kind(View, frozen=True):
     kind: str = ""
 
 
-class _Request(View, Generic[T], frozen=True):
+class _Head(View, frozen=True):
     uid: str = ""
     kind: Kind = Kind()
     name: str = ""
@@ -38,6 +38,9 @@ class _Request(View, Generic[T], frozen=True):
     sub_resource: str = ""
     dry_run: bool | None = None
     user_info: UserInfo = UserInfo()
+
+
+class _Request(_Head, Generic[T], frozen=True):
     object: T | None = None
     old_object: T | None = None
 
@@ -45,7 +48,13 @@ class _Request(View, Generic[T], frozen=True):
 class _Review(View, Generic[T], frozen=True):
     api_version: str = ""
     kind: str = ""
-    request: T | None = None
+    request: _Request[T] | None = None
+
+
+class _Envelope(View, frozen=True):
+    api_version: str = ""
+    kind: str = ""
+    request: _Head | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,11 +72,13 @@ class Request(Generic[T]):
     foreign: str | None = None
 
 
-_ENVELOPE = msgspec.json.Decoder(_Review[_Request[msgspec.Raw]])
+_ENVELOPE = msgspec.json.Decoder(_Envelope)
 _DECODERS: Mapping[type, msgspec.json.Decoder[Any]] = {
-    Deployment: msgspec.json.Decoder(_Review[_Request[Deployment]]),
-    Pod: msgspec.json.Decoder(_Review[_Request[Pod]]),
+    Deployment: msgspec.json.Decoder(_Review[Deployment]),
+    Pod: msgspec.json.Decoder(_Review[Pod]),
 }
+# A pod is decoded whole, in one go that nothing interrupts; a Deployment's template is bounded on its own.
+_LARGEST: Mapping[type, int] = {Pod: TEMPLATE_LIMIT}
 _KINDS: Mapping[type, Kind] = {
     Deployment: Kind("apps", "v1", "Deployment"),
     Pod: Kind("", "v1", "Pod"),
@@ -80,6 +91,10 @@ def decode_review(body: bytes, expected: type[T]) -> Request[T]:
     Another kind, or a subresource, is no fault of the sender but of the webhook's registration: it comes back
     as ``foreign``. Raises ReviewError, with what was expected, for anything that is no AdmissionReview v1.
     """
+    largest = _LARGEST.get(expected)
+    if largest is not None and len(body) > largest:
+        raise ReviewError(f"expected at most {largest // 2**20} MiB for a {expected.__name__}")
+    review: Any
     try:
         review = _DECODERS[expected].decode(body)
     except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
@@ -105,7 +120,7 @@ def decode_review(body: bytes, expected: type[T]) -> Request[T]:
     )
 
 
-def _foreign_review(body: bytes, expected: type, error: Exception) -> Any:
+def _foreign_review(body: bytes, expected: type, error: Exception) -> _Envelope:
     """Give the envelope alone when the object is of another kind, which may have fields of other types."""
     try:
         review = _ENVELOPE.decode(body)

@@ -1,7 +1,7 @@
 """The way of a rejection from the request path to the record: a bounded heap of news, folded in off the path."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable
 
 from webhook.audit.rejection import Rejected
 
@@ -15,10 +15,11 @@ LIMIT = 1000
 class Ledger:
     """Takes rejections without waiting and hands them on in bulk. Alike ones are counted, not stored twice."""
 
-    def __init__(self, dropped: Callable[[], None], limit: int = LIMIT) -> None:
+    def __init__(self, dropped: Callable[[], None], limit: int = LIMIT, retry_seconds: float = 5.0) -> None:
         self._news: dict[tuple[str, ...], Rejected] = {}
         self._dropped = dropped
         self._limit = limit
+        self._retry_seconds = retry_seconds
         self._wake = asyncio.Event()
 
     def submit(self, rejected: Rejected) -> None:
@@ -31,22 +32,42 @@ class Ledger:
         self._wake.set()
 
     async def flush(self, keep: Keep) -> None:
-        """Hand on all that waits. What ``keep`` fails on goes back to the heap."""
-        for (namespace, name), news in self._take().items():
-            try:
-                await keep(namespace, name, news)
-            except Exception:
-                for rejected in news:
-                    self.submit(rejected)
-                raise
+        """Hand on all that waits. What ``keep`` fails on goes back to the heap, and the first failure is raised.
 
-    async def run(self, keep: Keep) -> None:
-        """Hand on news as they come, until cancelled."""
+        One that is interrupted goes back too: told twice is better than lost.
+        """
+        waiting = self._take()
+        failure: Exception | None = None
+        try:
+            while waiting:
+                where, news = next(iter(waiting.items()))
+                try:
+                    await keep(*where, news)
+                except Exception as error:  # noqa: BLE001 # one record that fails must not keep others waiting
+                    failure = failure or error
+                    self._restore(news)
+                del waiting[where]
+        finally:
+            for news in waiting.values():
+                self._restore(news)
+        if failure is not None:
+            raise failure
+
+    async def run(self, keep: Keep, failed: Callable[[Exception], None]) -> None:
+        """Hand on news as they come, until cancelled. A failure is told to ``failed`` and tried again later."""
         while True:
             await self._wake.wait()
-            await self.flush(keep)
+            try:
+                await self.flush(keep)
+            except Exception as error:  # noqa: BLE001 # whatever it is, the next try may do better
+                failed(error)
+                await asyncio.sleep(self._retry_seconds)
 
-    def _take(self) -> Mapping[tuple[str, str], tuple[Rejected, ...]]:
+    def _restore(self, news: Iterable[Rejected]) -> None:
+        for rejected in news:
+            self.submit(rejected)
+
+    def _take(self) -> dict[tuple[str, str], tuple[Rejected, ...]]:
         news, self._news = self._news, {}
         self._wake.clear()
         grouped: dict[tuple[str, str], tuple[Rejected, ...]] = {}

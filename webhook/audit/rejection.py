@@ -9,6 +9,7 @@ from webhook.policy.inputs import short
 from webhook.policy.record import KEPT, Phase, Record, Rejection, Rejections
 
 USER_LIMIT = 128
+IMAGE_LIMIT = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,41 +40,42 @@ class Rejected:
 
 def fold(kept: Rejections, news: Iterable[Rejected]) -> Rejections:
     """Give the record's rejections with news added: newest first, at most 20 distinct ones, none uncounted."""
-    for new in news:
+    for new in sorted(news, key=lambda item: item.last):
         kept = _fold(kept, new)
     return kept
 
 
 def _fold(kept: Rejections, new: Rejected) -> Rejections:
-    user = printable(new.user, USER_LIMIT)
-    same = next((old for old in kept.newest if _same(old, new, user)), None)
     entry = Rejection(
         hash=short(new.hash),
         reason=new.reason,
-        user=user,
-        from_image=new.from_image,
-        to_image=new.to_image,
-        count=new.times + (same.count if same else 0),
-        first=same.first if same else new.first,
+        user=printable(new.user, USER_LIMIT),
+        from_image=printable(new.from_image, IMAGE_LIMIT),
+        to_image=printable(new.to_image, IMAGE_LIMIT),
+        count=new.times,
+        first=new.first,
         last=new.last,
     )
+    same = next((old for old in kept.newest if _what(old) == _what(entry)), None)
+    if same is not None:
+        entry = replace(
+            entry,
+            count=same.count + new.times,
+            first=min(same.first or new.first, new.first),
+            last=max(same.last or new.last, new.last),
+        )
     others = tuple(old for old in kept.newest if old is not same)
     return Rejections(
         count=kept.count + new.times,
-        first=kept.first or new.first,
-        last=new.last,
+        first=min(kept.first or new.first, new.first),
+        last=max(kept.last or new.last, new.last),
         newest=(entry, *others)[:KEPT],
     )
 
 
-def _same(old: Rejection, new: Rejected, user: str) -> bool:
-    return (old.hash, old.reason, old.user, old.from_image, old.to_image) == (
-        short(new.hash),
-        new.reason,
-        user,
-        new.from_image,
-        new.to_image,
-    )
+def _what(entry: Rejection) -> tuple[str, ...]:
+    """Give what makes two entries one and the same."""
+    return (entry.hash, entry.reason, entry.user, entry.from_image, entry.to_image)
 
 
 @dataclass(frozen=True, slots=True)

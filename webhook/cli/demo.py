@@ -5,6 +5,7 @@ import json
 import signal
 import tempfile
 from pathlib import Path
+from shlex import quote
 
 import click
 
@@ -13,7 +14,7 @@ from webhook.cli.sources import load_cluster
 from webhook.cli.story import CHAPTERS, Story
 from webhook.embedded.apiserver import EmbeddedApiServer, admission_review
 from webhook.runtime import EmbeddedGate
-from webhook.settings import read_settings
+from webhook.settings import Settings
 from webhook.telemetry import configure_logging
 
 SAMPLES = Path(__file__).parent.parent / "embedded" / "samples"
@@ -36,21 +37,20 @@ def demo(*, keep: bool) -> int:
 
 
 async def _demo(*, keep: bool) -> int:
-    settings = read_settings(port=0, ops_port=0, drain_seconds=0.0)
+    # The story is the same everywhere: the environment has no say in it.
+    settings = Settings.model_construct(port=0, ops_port=0, drain_seconds=0.0)
     gate = EmbeddedGate(load_cluster([str(SAMPLES)]), settings)
     await gate.start()
     try:
         async with EmbeddedApiServer(gate.cluster, gate.url, gate.tls.client_context()) as api:
             story = Story(gate, api)
             for chapter in CHAPTERS:
-                await chapter(story)
+                await story.tell(chapter)
         story.close()
         if keep:
             await _keep_serving(gate)
-            return story.exit_code
     finally:
-        if not keep:
-            await gate.stop()
+        await gate.stop()
     return story.exit_code
 
 
@@ -67,7 +67,8 @@ async def _keep_serving(gate: EmbeddedGate) -> None:
         body.write_text(json.dumps(admission_review(new, old, user="helm")), encoding="utf-8")
         click.echo("\nStill serving; try it from another terminal, Ctrl-C ends it:")
         click.echo(
-            f"  curl --cacert {authority} -H 'Content-Type: application/json' --data @{body} "
+            f"  curl --cacert {quote(str(authority))} -H 'Content-Type: application/json' "
+            f"--data @{quote(str(body))} "
             f"{gate.url}/validate-apps-v1-deployment"
         )
         click.echo(f"  curl http://127.0.0.1:{gate.ops.port}/metrics")

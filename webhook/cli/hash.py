@@ -5,9 +5,8 @@ from typing import Any
 
 import click
 
-from webhook.cli.output import emit, format_option, objects_option
-from webhook.cli.sources import load_cluster, refuse_dangling
-from webhook.embedded.files import load
+from webhook.cli.output import emit, format_option, namespace_option, objects_option
+from webhook.cli.sources import load_cluster, load_judged, refuse_dangling
 from webhook.embedded.writes import EmbeddedControllerCluster
 from webhook.errors import SourceError
 from webhook.policy.environment import config_maps_of
@@ -21,8 +20,9 @@ from webhook.policy.record import RecordSpec
 @click.command(name="hash")
 @click.argument("file", metavar="FILE")
 @objects_option(required=False)
+@namespace_option
 @format_option
-def hash_command(file: str, objects: tuple[str, ...], output: str) -> None:
+def hash_command(file: str, objects: tuple[str, ...], namespace: str, output: str) -> None:
     """Show the inputs and the hash of the Gateway Deployments in FILE (- for stdin).
 
     The inputs are what decides whether a rollout needs a migration: image, JDBC URL (without credentials),
@@ -31,8 +31,8 @@ def hash_command(file: str, objects: tuple[str, ...], output: str) -> None:
 
     Example: schemagate hash deployment.yaml --objects cluster/
     """
+    found = load_judged([file], namespace, objects)
     cluster = load_cluster(objects)
-    found = load([file])
     cluster.load(found)
     refuse_dangling(cluster, found)
     rows = [

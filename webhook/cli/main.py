@@ -3,6 +3,8 @@
 Exit codes: 0 pass, 1 denied (or a step of the demo came out otherwise), 2 usage or input.
 """
 
+import io
+import os
 import sys
 from collections.abc import Sequence
 
@@ -36,6 +38,9 @@ schemagate.add_command(hash_command)
 
 def run(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and give the exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # an arrow must not fail where the terminal is ASCII
     try:
         code = schemagate.main(args=arguments, prog_name="schemagate", standalone_mode=False)
     except click.ClickException as error:
@@ -46,7 +51,15 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except SchemagateError as error:
         click.echo(f"schemagate: {error}", err=True)
         return BAD_INPUT
-    except BrokenPipeError:
-        sys.stderr.close()
+    except SystemExit:  # click's way with a reader that went away
+        return BAD_INPUT
+    except OSError as error:
+        click.echo(f"schemagate: cannot write the result: {error.strerror or error}", err=True)
+        _drop_output()
         return BAD_INPUT
     return code if isinstance(code, int) else 0
+
+
+def _drop_output() -> None:
+    """Let what could not be written go nowhere, or the interpreter would try once more at its end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)

@@ -7,7 +7,10 @@ import click
 import msgspec
 import yaml
 
+from webhook.policy.decision import printable
+
 FORMATS = ("table", "json", "yaml")
+CELL_LIMIT = 300
 F = TypeVar("F", bound=Callable[..., Any])
 
 format_option = click.option(
@@ -33,8 +36,18 @@ def objects_option(*, required: bool) -> Callable[[F], F]:
     )
 
 
+namespace_option = click.option(
+    "-n",
+    "--namespace",
+    default="default",
+    show_default=True,
+    help="Namespace of objects that name none, as what `helm template` prints.",
+)
+
+
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Lay out rows in columns; the last column is as wide as it likes."""
+    """Lay out rows in columns, the last as wide as it likes; what cannot be printed is left out."""
+    rows = [[printable(cell, CELL_LIMIT) for cell in row] for row in rows]
     widths = [max(len(row[at]) for row in (head, *rows)) for at in range(len(head) - 1)]
     return "\n".join(
         "  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[-1]]).rstrip()

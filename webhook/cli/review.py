@@ -6,17 +6,19 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import click
+import jsonpatch
 import msgspec
 
 from webhook.admission.gather import Gatherer
 from webhook.admission.handlers import Verdict, endpoints
 from webhook.admission.server import Endpoint
-from webhook.cli.output import emit, format_option, objects_option, table
-from webhook.cli.sources import load_cluster, refuse_dangling
+from webhook.cli.output import CELL_LIMIT, emit, format_option, namespace_option, objects_option, table
+from webhook.cli.sources import load_cluster, load_judged, refuse_dangling
 from webhook.embedded.apiserver import MUTATING, VALIDATING, admission_review
-from webhook.embedded.files import Located, load
+from webhook.embedded.files import Located
 from webhook.embedded.writes import EmbeddedControllerCluster
 from webhook.errors import SourceError
+from webhook.policy.decision import printable
 from webhook.policy.record import Mode
 from webhook.runtime import utc_now
 
@@ -27,6 +29,7 @@ _SETTING = ("ConfigMap", "Namespace", "Gateway", "GatewayMigration")
 @click.command()
 @click.argument("files", metavar="FILE...", nargs=-1, required=True)
 @objects_option(required=False)
+@namespace_option
 @click.option("--user", default="ci", show_default=True, help="Who would apply plain manifests.")
 @click.option(
     "--default-mode",
@@ -36,7 +39,9 @@ _SETTING = ("ConfigMap", "Namespace", "Gateway", "GatewayMigration")
     help="Mode where neither record nor namespace names one.",
 )
 @format_option
-def review(files: tuple[str, ...], objects: tuple[str, ...], user: str, default_mode: str, output: str) -> int:
+def review(
+    files: tuple[str, ...], objects: tuple[str, ...], namespace: str, user: str, default_mode: str, output: str
+) -> int:
     """Tell what the webhooks would answer to FILE... (- for stdin).
 
     FILE holds AdmissionReviews, or plain manifests as a chart renders them: each Deployment and Pod in it is
@@ -44,10 +49,12 @@ def review(files: tuple[str, ...], objects: tuple[str, ...], user: str, default_
     FILE count as applied before. Prints for each object which check decided and why; exits with 1 when one is
     denied.
 
+    A Deployment goes through both of its webhooks, as it would through an API server.
+
     Example: helm template my-gateway ... | schemagate review - --objects cluster/
     """
+    found = load_judged(files, namespace, objects)
     cluster = load_cluster(objects)
-    found = load(files)
     rows = asyncio.run(_judge_all(cluster, found, user, Mode(default_mode)))
     if not rows:
         raise SourceError(f"{', '.join(files)}: nothing to judge; expected an AdmissionReview, Deployment or Pod")
@@ -87,21 +94,22 @@ async def _judge_all(
             # A Deployment's mutating webhook has something to say in Hold mode only.
             if row["patch"] or path == paths[-1]:
                 rows.append(row)
+            if row["patch"]:
+                new = jsonpatch.apply_patch(reviewed["request"]["object"], row["patch"])
+                reviewed = {**reviewed, "request": {**reviewed["request"], "object": new}}
     return rows
 
 
 def _kind_of(located: Located) -> str:
     request = located.manifest.get("request")
-    kind = request.get("kind", {}).get("kind") if isinstance(request, dict) else None
+    kind = request.get("kind") if isinstance(request, dict) else None
     # What is neither is for the validating webhook to answer, as it would online.
-    return kind if kind in _JUDGED else "Deployment"
+    return "Pod" if isinstance(kind, dict) and kind.get("kind") == "Pod" else "Deployment"
 
 
 def _as_request(cluster: EmbeddedControllerCluster, located: Located, user: str) -> dict[str, Any]:
     new = dict(located.manifest)
-    meta = {**new["metadata"], "namespace": new["metadata"].get("namespace") or "default"}
-    meta.setdefault("name", "")
-    new["metadata"] = meta
+    meta = new["metadata"] = {"name": "", **new["metadata"]}
     old = cluster.get(located.kind, meta["namespace"], meta["name"])
     return admission_review(new, old, user=user)
 
@@ -141,5 +149,6 @@ def _text(rows: Sequence[Mapping[str, Any]]) -> str:
         notes = [row["message"], *row["warnings"]]
         notes += [f"patch {msgspec.json.encode(step).decode()}" for step in row["patch"]]
         if any(notes):
-            lines += ["", f"{row['object']} ({row['where']})", *(f"  {note}" for note in notes if note)]
+            where = printable(f"{row['object']} ({row['where']})", CELL_LIMIT)
+            lines += ["", where, *(f"  {note}" for note in notes if note)]
     return "\n".join(lines)

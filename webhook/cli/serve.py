@@ -83,7 +83,7 @@ async def _serve(
     click.echo(
         f"webhooks  {gate.url}/validate-apps-v1-deployment (and /mutate-apps-v1-deployment, /mutate-v1-pod)"
     )
-    click.echo(f"ops       http://{settings.host}:{gate.ops.port}/readyz (and /healthz, /metrics)")
+    click.echo(f"ops       {gate.ops_url}/readyz (and /healthz, /metrics)")
     if write_ca is not None:
         click.echo(f"CA        {write_ca}")
     await gate.run(stop)

@@ -4,7 +4,8 @@ from collections.abc import Iterable, Sequence
 
 import click
 
-from webhook.embedded.files import USED_KINDS, Located, load
+from webhook.embedded.cluster import CLUSTER_SCOPED
+from webhook.embedded.files import STDIN, USED_KINDS, Located, load
 from webhook.embedded.writes import EmbeddedControllerCluster
 from webhook.errors import SourceError
 
@@ -17,6 +18,19 @@ def load_cluster(paths: Sequence[str]) -> EmbeddedControllerCluster:
     tell_unread(objects)
     refuse_dangling(cluster, objects)
     return cluster
+
+
+def load_judged(paths: Sequence[str], namespace: str, objects: Sequence[str]) -> list[Located]:
+    """Load what a command judges; tells which kinds it passes over, and gives a namespace to what has none."""
+    if [*paths, *objects].count(STDIN) > 1:
+        raise SourceError("-: standard input can be read once only; give a file for the other")
+    found = load(paths)
+    tell_unread(found)
+    for located in found:
+        if located.used and located.kind not in {*CLUSTER_SCOPED, "AdmissionReview"}:
+            meta = located.manifest["metadata"]
+            meta["namespace"] = meta.get("namespace") or namespace
+    return found
 
 
 def refuse_dangling(cluster: EmbeddedControllerCluster, objects: Iterable[Located]) -> None:

@@ -11,6 +11,7 @@ from webhook.audit.rejection import audit_rows
 from webhook.cli.output import table
 from webhook.embedded.apiserver import EmbeddedApiServer, Outcome
 from webhook.embedded.jobs import LOCKED, SUCCESS, Ending
+from webhook.errors import SchemagateError
 from webhook.policy.inputs import short
 from webhook.policy.names import MIGRATED
 from webhook.policy.record import Phase, Record
@@ -20,6 +21,7 @@ OPERATOR = "system:serviceaccount:layer7-operator-system:layer7-operator"
 HELM, KUBECTL = "helm", "kubectl"
 OLD, NEW, BAD = (f"docker.io/caapim/gateway:{tag}" for tag in ("11.2.5", "11.3.0", "11.4.0"))
 Manifest = dict[str, Any]
+Chapter = Callable[["Story"], Awaitable[None]]
 
 
 class Story:
@@ -48,6 +50,13 @@ class Story:
         click.echo(f"  {mark} {text}")
         for line in shown.splitlines():
             click.echo(f"        {line}")
+
+    async def tell(self, chapter: "Chapter") -> None:
+        """Tell a chapter; one that cannot go on is a step that came out otherwise."""
+        try:
+            await chapter(self)
+        except (LookupError, RuntimeError, SchemagateError) as error:
+            self.step("the chapter cannot go on", holds=False, shown=f"{type(error).__name__}: {error}")
 
     def close(self) -> None:
         """Sum up."""
@@ -241,7 +250,7 @@ async def audit(story: Story) -> None:
     )
 
 
-CHAPTERS: tuple[Callable[[Story], Awaitable[None]], ...] = (
+CHAPTERS: tuple[Chapter, ...] = (
     introduce,
     stock_operator,
     operator_with_job,

@@ -4,61 +4,66 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+from webhook.controller.intent import ConfigMaps, config_maps_for, job_of
 from webhook.controller.ports import Observations
-from webhook.policy.environment import config_maps_of
-from webhook.policy.evidence import tampering, witness
+from webhook.policy.evidence import is_made_by, tampering, witness
 from webhook.policy.failures import PodEnd, classify
 from webhook.policy.gateway import gateway_container
 from webhook.policy.governance import Governance
 from webhook.policy.migration import JobPhase, Observed, ObservedJob
 from webhook.policy.names import MIGRATED, MODE_SKIP
-from webhook.policy.objects import ConfigMap, Container, Deployment
-from webhook.policy.record import Failure, Phase, Record
+from webhook.policy.objects import Container
+from webhook.policy.record import Failure, JobReference, Phase, Record
 from webhook.policy.schema_mode import effective_modes
 from webhook.policy.target import Target, target_of
 
-ConfigMaps = Mapping[str, ConfigMap | None]
 _BUSY = frozenset({Phase.PENDING, Phase.RUNNING, Phase.SUPERSEDED})
 
 
 async def observe(cluster: Observations, record: Record, governance: Governance | None, now: datetime) -> Observed:
     """Observe a record's Deployment, Job and database."""
     deployment = cluster.deployment(record.namespace, record.name)
-    target, mark, self_migrated = None, "", False
+    target, mark, self_migrated, skipping = None, "", False, False
     if deployment is not None:
         mark = deployment.metadata.annotation(MIGRATED) or ""
         if governance is not None:
-            config_maps = await config_maps_for(cluster, deployment)
+            wanted = gateway_container(deployment.template().spec, [deployment.metadata])
+            running = [
+                gateway_container(pod.spec, [deployment.metadata])
+                for pod in cluster.pods_of(record.namespace, record.name)
+            ]
+            config_maps = await config_maps_for(cluster, record.namespace, [wanted, *running])
             target = target_of(deployment, governance, config_maps)
-            self_migrated = _self_migrated(cluster, deployment, config_maps)
+            skipping = any(_skips(container, config_maps) for container in running)
+            same = all(container and wanted and container.image == wanted.image for container in running)
+            self_migrated = bool(running) and same and not skipping
     return Observed(
         record=record,
         governance=governance,
         target=target,
-        job=await _job(cluster, record),
+        job=await _job(cluster, record, governance),
         now=now,
         self_migrated=self_migrated,
-        busy=_busy(cluster, record, target),
+        busy=await _busy(cluster, record, target),
         migrated_mark=mark,
+        skipping=skipping,
     )
 
 
-async def config_maps_for(cluster: Observations, deployment: Deployment) -> ConfigMaps:
-    """Read the ConfigMaps that a Deployment's gateway container refers to."""
-    container = gateway_container(deployment.template().spec, [deployment.metadata])
-    names = config_maps_of(container) if container else frozenset[str]()
-    namespace = deployment.metadata.namespace
-    return {name: await cluster.config_map(namespace, name) for name in sorted(names)}
+def _skips(container: Container | None, config_maps: ConfigMaps) -> bool:
+    return container is not None and MODE_SKIP in effective_modes(container, config_maps)
 
 
-async def _job(cluster: Observations, record: Record) -> ObservedJob | None:
+async def _job(cluster: Observations, record: Record, governance: Governance | None) -> ObservedJob | None:
     reference = record.status.job
     job = await cluster.job(record.namespace, reference.name) if reference else None
-    if job is None:
+    if job is None or reference is None:
         return None
     uid = job["metadata"]["uid"]
-    owners = job["metadata"].get("ownerReferences") or []
-    ours = any(owner.get("controller") and owner.get("uid") == record.uid for owner in owners)
+    ours = uid == reference.uid
+    if not reference.uid:
+        built = await job_of(cluster, record, governance, reference)
+        ours = built is not None and is_made_by(record.uid, built, job)
     phase = _phase(job)
     if phase is JobPhase.ACTIVE:
         return ObservedJob(job["metadata"]["name"], uid, phase, ours)
@@ -94,28 +99,24 @@ async def _failure(cluster: Observations, namespace: str, job: Mapping[str, Any]
     return classify(PodEnd(tuple(reason for reason in reasons if reason), code, log))
 
 
-def _self_migrated(cluster: Observations, deployment: Deployment, config_maps: ConfigMaps) -> bool:
-    """Tell whether every pod, and one at least, runs the stored image and not in skip."""
-    wanted = gateway_container(deployment.template().spec, [deployment.metadata])
-    pods = cluster.pods_of(deployment.metadata.namespace, deployment.metadata.name)
-    containers = [gateway_container(pod.spec, [deployment.metadata]) for pod in pods]
-    return bool(containers) and all(_migrates(container, wanted, config_maps) for container in containers)
+async def _busy(cluster: Observations, record: Record, target: Target | None) -> str | None:
+    """Name the record that migrates the same database now: one at a time, across namespaces.
 
-
-def _migrates(container: Container | None, wanted: Container | None, config_maps: ConfigMaps) -> bool:
-    if container is None or wanted is None or container.image != wanted.image:
-        return False
-    return MODE_SKIP not in effective_modes(container, config_maps)
-
-
-def _busy(cluster: Observations, record: Record, target: Target | None) -> str | None:
-    """Name the record that migrates the same database now: one at a time, across namespaces."""
+    A disabled record lets the Job that runs go on, so the phase alone does not tell.
+    """
     database = target.desired.database if target and target.desired else None
     if database is None:
         return None
     for other in cluster.records():
         mine = (other.namespace, other.name) == (record.namespace, record.name)
         job = other.status.job
-        if not mine and job is not None and job.database == database and other.status.phase in _BUSY:
+        if mine or job is None or job.database != database:
+            continue
+        if other.status.phase in _BUSY or await _active(cluster, other.namespace, job):
             return f"{other.namespace}/{other.name}"
     return None
+
+
+async def _active(cluster: Observations, namespace: str, reference: JobReference) -> bool:
+    job = await cluster.job(namespace, reference.name) if reference.uid else None
+    return job is not None and job["metadata"]["uid"] == reference.uid and _phase(job) is JobPhase.ACTIVE

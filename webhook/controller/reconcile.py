@@ -4,16 +4,16 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
 
-from webhook.controller.observe import config_maps_for, observe
+from webhook.controller.intent import job_of
+from webhook.controller.observe import observe
 from webhook.controller.ports import Cluster
 from webhook.errors import NameTakenError
 from webhook.policy.gateway import gateway_container
 from webhook.policy.governance import Claims, Governance, govern, source_spec
-from webhook.policy.job import JobRequest, build_job
 from webhook.policy.lifecycle import plan
-from webhook.policy.migration import ClearRetry, CreateJob, DeleteJob, MarkMigrated, Step, Unpause
+from webhook.policy.migration import ClearRetry, CreateJob, DeleteJob, JobPhase, MarkMigrated, Step, Unpause
 from webhook.policy.record import JobReference, Mode, Record
-from webhook.policy.target import target_of
+from webhook.policy.target import is_held
 
 PASSES = 8
 """How often one call plans again after taking steps; a plan that never settles is a bug, not a loop."""
@@ -30,6 +30,8 @@ class Reconciler:
     async def reconcile(self, namespace: str, name: str) -> Record | None:
         """Reconcile the Deployment of this name; gives its record as it is then, None when it has none."""
         record = await self._keep_record(namespace, name)
+        if record is None:
+            await self._let_go(namespace, name)
         for _ in range(PASSES):
             if record is None:
                 return None
@@ -64,9 +66,9 @@ class Reconciler:
             return record
         wish = source_spec(claims) if self._guards(namespace, name) else None
         if wish is None:
-            if record is not None:
-                await self._release(record)
-                await self._cluster.delete_record(record)
+            if record is None or await self._migrates(record, govern(claims)):
+                return record
+            await self._cluster.delete_record(record)
             return None
         if record is None:
             return await self._cluster.create_record(namespace, name, wish[1])
@@ -82,11 +84,19 @@ class Reconciler:
             return self._cluster.gateway(namespace, name) is not None
         return gateway_container(deployment.template().spec, [deployment.metadata]) is not None
 
-    async def _release(self, record: Record) -> None:
-        """Carry out what the plan says of a record that nobody asks for any more."""
-        observed = await observe(self._cluster, record, None, self._clock())
-        for step in plan(observed).steps:
-            await self._take(step, record, None)
+    async def _migrates(self, record: Record, governance: Governance | None) -> bool:
+        """Tell whether a Job of the record runs: it would be deleted with its owner, amid its changes."""
+        job = (await observe(self._cluster, record, governance, self._clock())).job
+        return job is not None and job.ours and job.phase is JobPhase.ACTIVE
+
+    async def _let_go(self, namespace: str, name: str) -> None:
+        """Release a Deployment that we paused for a record that is gone, or nobody ever would.
+
+        Only once it is gone: until then the gate, which knows no exemptions, would turn the release away.
+        """
+        deployment = self._cluster.deployment(namespace, name)
+        if deployment is not None and is_held(deployment) and govern(self._claims(namespace, name)) is None:
+            await self._cluster.unpause(namespace, name)
 
     async def _take(self, step: Step, record: Record, governance: Governance | None) -> Record:
         where = (record.namespace, record.name)
@@ -105,18 +115,11 @@ class Reconciler:
 
     async def _create(self, job: JobReference, record: Record, governance: Governance | None) -> Record:
         """Create the Job of an intent that the status holds, and note its UID."""
-        deployment = self._cluster.deployment(record.namespace, record.name)
-        if governance is None or deployment is None:
-            return record
-        config_maps = await config_maps_for(self._cluster, deployment)
-        target = target_of(deployment, governance, config_maps)
-        container = gateway_container(deployment.template().spec, [deployment.metadata])
-        if target is None or target.desired is None or container is None or target.desired.spec_hash != job.hash:
+        manifest = await job_of(self._cluster, record, governance, job)
+        if manifest is None:
             return record  # the Deployment moved on meanwhile; the next pass plans anew
-        template = await self._cluster.deployment_template(record.namespace, record.name)
-        request = JobRequest(template, container.name, target.desired, config_maps)
         try:
-            uid = await self._cluster.create_job(build_job(record, governance.spec, job, request))
+            uid = await self._cluster.create_job(manifest)
         except NameTakenError:
             return record  # the next observation tells ours from another's
         return await self._cluster.write_status(record, replace(record.status, job=replace(job, uid=uid)))

@@ -8,9 +8,22 @@ from typing import Any
 import msgspec
 
 from webhook.embedded.files import Located
+from webhook.embedded.shapes import Template, pod_template
 from webhook.errors import InvalidObjectError, SourceError
+from webhook.policy.environment import config_maps_of, resolve
 from webhook.policy.gateway import deployment_of, gateway_container
-from webhook.policy.objects import ConfigMap, Deployment, Gateway, Namespace, ObjectMeta, Pod, UserInfo, View, view
+from webhook.policy.objects import (
+    ConfigMap,
+    Deployment,
+    Gateway,
+    Namespace,
+    ObjectMeta,
+    Pod,
+    UserInfo,
+    View,
+    view,
+    without_nulls,
+)
 from webhook.policy.record import Record
 
 Key = tuple[str, str, str]
@@ -58,23 +71,27 @@ class EmbeddedCluster:
 
     def put(self, manifest: Mapping[str, Any], *, strict: bool = False) -> Manifest:
         """Store an object and give it as stored; InvalidObjectError when its kind does not allow it."""
-        stored = copy.deepcopy(dict(manifest))
-        meta = stored.setdefault("metadata", {})
+        stored: Manifest = without_nulls(manifest)
+        _view(stored, strict=strict)
+        meta = stored["metadata"]
         if stored["kind"] not in CLUSTER_SCOPED:
             meta.setdefault("namespace", "default")
+        if not meta.get("name"):
+            meta["name"] = f"{meta.get('generateName', '')}{uuid.uuid4().hex[:5]}"
         key = key_of(stored)
-        seen = _view(stored, strict=strict)
         before = self._manifests.get(key)
         self._version += 1
-        meta["uid"] = meta.get("uid") or (before["metadata"]["uid"] if before else str(uuid.uuid4()))
-        meta["resourceVersion"] = str(self._version)
         if before is None:
-            meta.setdefault("generation", 1)
-        elif before.get("spec") != stored.get("spec"):
-            meta["generation"] = before["metadata"].get("generation", 1) + 1
+            given = {"uid": meta.get("uid") or str(uuid.uuid4()), "generation": meta.get("generation", 1)}
+        else:
+            old = before["metadata"]
+            changed = before.get("spec") != stored.get("spec")
+            given = {"uid": old["uid"], "generation": old["generation"] + changed}
+        meta |= {**given, "resourceVersion": str(self._version)}
         self._manifests[key] = stored
+        seen = _view(stored, strict=False)
         if seen is not None:
-            self._views[key] = _view(stored, strict=False) or seen
+            self._views[key] = seen
         self._notify(key)
         return copy.deepcopy(stored)
 
@@ -84,13 +101,18 @@ class EmbeddedCluster:
         return copy.deepcopy(found) if found is not None else None
 
     def delete(self, kind: str, namespace: str, name: str) -> bool:
-        """Delete an object; False when there was none."""
+        """Delete an object and, as the garbage collector does, all that it owns; False when there was none."""
         key = (kind, namespace, name)
         self._views.pop(key, None)
-        gone = self._manifests.pop(key, None) is not None
-        if gone:
-            self._notify(key)
-        return gone
+        gone = self._manifests.pop(key, None)
+        if gone is None:
+            return False
+        for dependent in [
+            where for where, item in self._manifests.items() if owned(item, gone["metadata"]["uid"])
+        ]:
+            self.delete(*dependent)
+        self._notify(key)
+        return True
 
     def keys(self, kind: str) -> list[Key]:
         """Give the keys of all objects of a kind, sorted."""
@@ -141,6 +163,9 @@ class EmbeddedCluster:
 
     async def config_map(self, namespace: str, name: str) -> ConfigMap | None:
         """Give a ConfigMap."""
+        return self._config_map(namespace, name)
+
+    def _config_map(self, namespace: str, name: str) -> ConfigMap | None:
         found = self._views.get(("ConfigMap", namespace, name))
         return found if isinstance(found, ConfigMap) else None
 
@@ -153,27 +178,38 @@ class EmbeddedCluster:
         return MASTERS in (user.groups or ())
 
     def dangling(self, objects: Iterable[Located]) -> list[str]:
-        """Say which ConfigMaps the gateway containers among ``objects`` need and do not find."""
+        """Say which ConfigMaps, or keys of them, the gateway containers among ``objects`` need and do not find."""
         problems = []
         for located in objects:
             if located.kind != "Deployment":
                 continue
-            stored = view(Deployment, located.manifest)
+            stored = check(located)
             container = gateway_container(stored.template().spec, [stored.metadata])
+            if container is None:
+                continue
             namespace = stored.metadata.namespace or "default"
-            needed = {
-                source.config_map_ref.name
-                for source in (container.env_from or () if container else ())
-                if source.config_map_ref and not source.config_map_ref.optional
-            }
-            problems += [
-                f"{located.where}: Deployment {namespace}/{stored.metadata.name} takes its environment from "
-                f"ConfigMap {name}, which is not among the objects; expected the output of: "
-                f"kubectl get configmap {name} -n {namespace} -o yaml"
-                for name in sorted(needed)
-                if ("ConfigMap", namespace, name) not in self._manifests
-            ]
+            maps = {name: self._config_map(namespace, name) for name in config_maps_of(container)}
+            for missing in sorted(set(resolve(container, maps).missing)):
+                name, _, key = missing.partition("/")
+                found = key and maps[name] is not None
+                problems.append(
+                    f"{located.where}: Deployment {namespace}/{stored.metadata.name} takes its environment from "
+                    + (f"key {key} of ConfigMap {name}, which has no such key" if found else "")
+                    + ("" if found else f"ConfigMap {name}, which is not among the objects")
+                    + f"; expected the output of: kubectl get configmap {name} -n {namespace} -o yaml"
+                )
         return problems
+
+
+def check(located: Located) -> Deployment:
+    """Give a Deployment from a file; SourceError names file and line when it cannot be one."""
+    try:
+        seen = _view(without_nulls(located.manifest), strict=False)
+    except InvalidObjectError as error:
+        raise SourceError(f"{located.where}: {located.kind}: {error}") from None
+    if not isinstance(seen, Deployment):
+        raise SourceError(f"{located.where}: expected a Deployment, got {located.kind}")
+    return seen
 
 
 def key_of(manifest: Mapping[str, Any]) -> Key:
@@ -183,16 +219,22 @@ def key_of(manifest: Mapping[str, Any]) -> Key:
     return kind, "" if kind in CLUSTER_SCOPED else meta.get("namespace", "default"), meta["name"]
 
 
+def owned(manifest: Mapping[str, Any], uid: str) -> bool:
+    """Tell whether an object has an owner of this UID."""
+    return any(owner.get("uid") == uid for owner in manifest["metadata"].get("ownerReferences") or ())
+
+
 def _view(manifest: Mapping[str, Any], *, strict: bool) -> View | Record | None:
+    """Read what the product reads; InvalidObjectError says what an API server would not have stored."""
     kind = manifest["kind"]
-    if kind == "GatewayMigration":
-        return Record.from_manifest(manifest, strict=strict)
-    if kind not in _VIEWS:
-        return None
     try:
-        seen = view(_VIEWS[kind], manifest)
+        msgspec.convert(manifest.get("metadata"), ObjectMeta)
+        msgspec.convert(pod_template(manifest), Template)
+        if kind == "GatewayMigration":
+            return Record.from_manifest(manifest, strict=strict)
+        seen = view(_VIEWS[kind], manifest) if kind in _VIEWS else None
         if isinstance(seen, Deployment):
             seen.template()
-    except msgspec.ValidationError as error:
+    except (msgspec.MsgspecError, TypeError) as error:
         raise InvalidObjectError(str(error)) from None
     return seen

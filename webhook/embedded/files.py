@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
 
+import msgspec
 import yaml
 
 from webhook.errors import SourceError
@@ -17,8 +18,8 @@ from webhook.policy.names import GROUP as RECORD_GROUP
 STDIN = "-"
 _SUFFIXES = frozenset({".yaml", ".yml", ".json"})
 _BYTE_LIMIT = 64 * 1024 * 1024
-_NODE_LIMIT = 5_000_000
-"""How many values a document may hold once its aliases are written out."""
+_ALIASED = 10
+"""How many times larger a document may be once its aliases are written out."""
 _DEPTH_LIMIT = 64
 """How deep an object may be nested; the deepest of Kubernetes' own need half of it."""
 
@@ -64,6 +65,13 @@ class Located:
 class _Loader(yaml.SafeLoader):
     """YAML as Kubernetes reads it: times, ``=`` and ``1:30`` are text, keys are text and stand once."""
 
+    def construct_scalar(self, node: yaml.ScalarNode) -> Any:
+        """Construct a scalar; half of a character cannot be written down again."""
+        value = super().construct_scalar(node)
+        if isinstance(value, str) and not value.isascii() and any("\ud800" <= char <= "\udfff" for char in value):
+            raise yaml.MarkedYAMLError(problem="half of a surrogate pair", problem_mark=node.start_mark)
+        return value
+
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:  # noqa: FBT001, FBT002
         """Construct a mapping with text for keys."""
         _refuse_duplicates(node)
@@ -77,7 +85,7 @@ _Loader.yaml_implicit_resolvers = {
 }
 _Loader.add_implicit_resolver(
     "tag:yaml.org,2002:int",
-    re.compile(r"[-+]?(?:0b[01_]+|0[0-7_]*|[1-9][0-9_]{0,18}|0x[0-9a-fA-F_]{1,15})", re.ASCII),
+    re.compile(r"^[-+]?(?:0b[01_]{1,63}|0[0-7_]{0,20}|[1-9][0-9_]{0,18}|0x[0-9a-fA-F_]{1,15})$", re.ASCII),
     list("-+0123456789"),
 )
 
@@ -126,8 +134,10 @@ def _files(path: str) -> Iterator[str]:
 
 def _documents(path: str) -> Iterator[Located]:
     text = _read(path)
+    as_json = _json(text)
     try:
-        loader = _Loader(text)
+        # JSON is YAML but for its tabs and its pairs of escapes: the latter is asked for the lines alone.
+        loader = _Loader(text if as_json is None else text.replace("\t", " "))
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
         raise SourceError(
@@ -136,10 +146,10 @@ def _documents(path: str) -> Iterator[Located]:
     try:
         while loader.check_node():
             node = loader.get_node()
-            if node is None or (isinstance(node, yaml.ScalarNode) and not node.value):
-                continue
             _bound(node, path)
-            yield from _objects(loader.construct_document(node), node, path)
+            manifest = loader.construct_document(node) if as_json is None else as_json
+            if manifest is not None:
+                yield from _objects(manifest, node, path)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = mark.line + 1 if mark else 1
@@ -154,28 +164,36 @@ def _documents(path: str) -> Iterator[Located]:
         loader.dispose()
 
 
+def _json(text: str) -> Any:
+    """Give what a text is in JSON, or None when it is none."""
+    if not text.lstrip().startswith("{"):
+        return None
+    try:
+        return msgspec.json.decode(text)
+    except (msgspec.MsgspecError, RecursionError, ValueError):
+        return None
+
+
 _TOO_DEEP = f"nested more than {_DEPTH_LIMIT} deep"
 
 
 def _bound(root: yaml.Node, path: str) -> None:
-    """Refuse a document that is too deep, or that its aliases make too large or endless."""
+    """Refuse a document that is too deep, or that its aliases make endless or many times larger."""
     sizes: dict[yaml.Node, int] = {}
 
     def size(node: yaml.Node, depth: int) -> int:
-        if isinstance(node, yaml.ScalarNode):
-            return 1
-        line = node.start_mark.line + 1
         if depth > _DEPTH_LIMIT:
-            raise SourceError(f"{path}:{line}: not YAML: {_TOO_DEEP}")
+            raise SourceError(f"{path}:{node.start_mark.line + 1}: not YAML: {_TOO_DEEP}")
         if node not in sizes:
-            mapping = isinstance(node, yaml.MappingNode)
-            children = (part for pair in node.value for part in pair) if mapping else node.value
+            value = () if isinstance(node, yaml.ScalarNode) else node.value
+            children = (part for pair in value for part in pair) if isinstance(node, yaml.MappingNode) else value
             sizes[node] = 1 + sum(size(child, depth + 1) for child in children)
-        if sizes[node] > _NODE_LIMIT:
-            raise SourceError(f"{path}:{line}: aliases make more than {_NODE_LIMIT} values of this")
         return sizes[node]
 
-    size(root, 1)
+    if size(root, 1) > 10_000 + _ALIASED * len(sizes):
+        raise SourceError(
+            f"{path}:{root.start_mark.line + 1}: not YAML: its aliases make it {_ALIASED} times larger"
+        )
 
 
 def _read(path: str) -> str:

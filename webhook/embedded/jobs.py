@@ -7,6 +7,7 @@ from typing import Any
 
 from webhook.embedded.writes import EmbeddedControllerCluster
 from webhook.errors import SourceError
+from webhook.policy.names import COMPONENT, MIGRATION_COMPONENT
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +40,13 @@ class JobRunner:
         self._cluster = cluster
 
     def active(self) -> list[tuple[str, str]]:
-        """Give namespace and name of the Jobs that have not ended, sorted."""
+        """Give namespace and name of the migration Jobs that have not ended, sorted; others are left alone."""
+        jobs = ((key, self._cluster.get(*key) or {}) for key in self._cluster.keys("Job"))
         return [
             (namespace, name)
-            for kind, namespace, name in self._cluster.keys("Job")
-            if not (self._cluster.get(kind, namespace, name) or {}).get("status", {}).get("conditions")
+            for (_, namespace, name), job in jobs
+            if job["metadata"].get("labels", {}).get(COMPONENT) == MIGRATION_COMPONENT
+            and not job.get("status", {}).get("conditions")
         ]
 
     def finish(self, namespace: str, name: str, ending: Ending = SUCCESS) -> None:
@@ -71,7 +74,7 @@ class JobRunner:
             "metadata": {
                 "name": f"{meta['name']}-{uuid.uuid4().hex[:5]}",
                 "namespace": meta["namespace"],
-                "labels": template["metadata"]["labels"],
+                "labels": template.get("metadata", {}).get("labels", {}),
                 "ownerReferences": [{**_OWNER, "name": meta["name"], "uid": meta["uid"]}],
             },
             "spec": template["spec"],

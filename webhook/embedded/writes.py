@@ -1,13 +1,13 @@
 """The controller's writes on the embedded cluster, and the Jobs that run in it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from webhook.embedded.cluster import EmbeddedCluster
 from webhook.errors import NameTakenError
-from webhook.policy.names import HELD, MIGRATED
-from webhook.policy.record import Record, RecordSpec, RecordStatus
+from webhook.policy.names import HELD, MIGRATED, RETRY
+from webhook.policy.record import Record, RecordSpec, RecordStatus, Rejections
 
 Manifest = Mapping[str, Any]
 
@@ -39,11 +39,14 @@ class EmbeddedControllerCluster(EmbeddedCluster):
 
     async def create_record(self, namespace: str, name: str, spec: RecordSpec) -> Record:
         """Create a managed record."""
-        return self._keep(Record(namespace=namespace, name=name, managed=True, spec=spec))
+        if self.record(namespace, name) is not None:
+            raise NameTakenError(name)
+        made = Record(namespace=namespace, name=name, managed=True, spec=spec)
+        return Record.from_manifest(self.put(made.to_manifest()))
 
     async def write_spec(self, record: Record, spec: RecordSpec) -> Record:
         """Bring a managed record in line with its source."""
-        return self._keep(replace(record, spec=spec))
+        return self._update(record, spec=replace(record, spec=spec).to_manifest()["spec"])
 
     async def delete_record(self, record: Record) -> None:
         """Delete a record."""
@@ -51,13 +54,20 @@ class EmbeddedControllerCluster(EmbeddedCluster):
 
     async def write_status(self, record: Record, status: RecordStatus) -> Record:
         """Write the status; rejections are the ledger's to write and stay as stored."""
-        stored = self.record(record.namespace, record.name) or record
-        return self._keep(replace(stored, status=replace(status, rejections=stored.status.rejections)))
+        stored = Record.from_manifest(self._stored("GatewayMigration", record.namespace, record.name))
+        return self._write(record, replace(status, rejections=stored.status.rejections))
+
+    async def write_rejections(self, namespace: str, name: str, fold: Callable[[Rejections], Rejections]) -> None:
+        """Let ``fold`` change the rejections of a record, if there is one."""
+        record = self.record(namespace, name)
+        if record is not None:
+            self._write(record, replace(record.status, rejections=fold(record.status.rejections)))
 
     async def clear_retry(self, record: Record) -> None:
         """Take the retry annotation off."""
-        stored = self.record(record.namespace, record.name) or record
-        self._keep(replace(stored, retry=""))
+        stored = self._stored("GatewayMigration", record.namespace, record.name)
+        stored["metadata"].get("annotations", {}).pop(RETRY, None)
+        self.put(stored)
 
     async def create_job(self, manifest: Manifest) -> str:
         """Create a Job and give its UID; NameTakenError when one of that name exists."""
@@ -91,8 +101,13 @@ class EmbeddedControllerCluster(EmbeddedCluster):
             raise LookupError(f"{kind} {namespace}/{name} is not stored")
         return stored
 
-    def _keep(self, record: Record) -> Record:
-        return Record.from_manifest(self.put(record.to_manifest()))
+    def _write(self, record: Record, status: RecordStatus) -> Record:
+        return self._update(record, status=replace(record, status=status).to_manifest()["status"])
+
+    def _update(self, record: Record, **parts: Manifest) -> Record:
+        """Replace parts of a stored record; what else its user wrote stays."""
+        stored = self._stored("GatewayMigration", record.namespace, record.name)
+        return Record.from_manifest(self.put({**stored, **parts}))
 
 
 def _controlled(pod: Manifest, uid: str) -> bool:

@@ -19,7 +19,8 @@ def hold(rollout: Rollout, decision: Decision) -> Decision:
     waits = decision.reason is Reason.HOLD_NOT_APPLIED
     ours = decision.reason is Reason.HELD and rollout.change.new.meta.annotation(HELD) is not None
     if rollout.inputs is None or not (waits or ours):
-        return replace(decision, allowed=True, message="", warnings=(), patch=())
+        audit = {**decision.audit, "decision": "allow"}
+        return replace(decision, allowed=True, message="", warnings=(), audit=audit, patch=())
     mark = short(rollout.inputs.spec_hash)
     warning = printable(
         f"schemagate: rollout held (paused) until migration {mark} is complete: "

@@ -11,14 +11,19 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Any, ClassVar
 
+import msgspec
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.alias_generators import to_camel
 
 from webhook.errors import InvalidObjectError
 from webhook.policy.names import MANAGED_BY, PRODUCT, RECORD_API_VERSION, RECORD_KIND, RETRY
-from webhook.policy.objects import without_nulls
+from webhook.policy.objects import ObjectMeta, view, without_nulls
 
-_WIRE = ConfigDict(alias_generator=to_camel, populate_by_name=True)
+_WIRE = ConfigDict(alias_generator=to_camel)
+_TOLD_BY_US = {
+    "unexpected_keyword_argument": "there is no such field",
+    "dataclass_type": "Input should be an object",
+}
 KEPT = 20
 """How many completed hashes, and how many rejections, a record keeps: the newest."""
 
@@ -229,16 +234,18 @@ class Record:
         ``strict`` refuses unknown fields too, for objects that a person just wrote. What an API server
         stored may come from a newer version of the product, so there they are ignored.
         """
-        meta = without_nulls(manifest.get("metadata") or {})
-        labels, annotations = meta.get("labels") or {}, meta.get("annotations") or {}
+        try:
+            meta = view(ObjectMeta, manifest.get("metadata") or {})
+        except msgspec.ValidationError as error:
+            raise InvalidObjectError(f"metadata: {error}") from None
         return cls(
-            namespace=meta.get("namespace", ""),
-            name=meta.get("name", ""),
-            uid=meta.get("uid", ""),
-            resource_version=meta.get("resourceVersion", ""),
-            generation=meta.get("generation", 1),
-            managed=labels.get(MANAGED_BY) == PRODUCT,
-            retry=annotations.get(RETRY, ""),
+            namespace=meta.namespace,
+            name=meta.name,
+            uid=meta.uid,
+            resource_version=meta.resource_version,
+            generation=meta.generation or 1,
+            managed=(meta.labels or {}).get(MANAGED_BY) == PRODUCT,
+            retry=meta.annotation(RETRY) or "",
             spec=read_spec(manifest.get("spec") or {}, strict=strict),
             status=_validated(_STATUS, "status", manifest.get("status") or {}, strict=strict),
         )
@@ -278,7 +285,8 @@ def _validated(adapter: TypeAdapter[Any], part: str, fields: Mapping[str, Any], 
         return adapter.validate_python(without_nulls(fields), extra="forbid" if strict else "ignore")
     except ValidationError as error:
         problems = (
-            f"{'.'.join(str(step) for step in (part, *problem['loc']))}: {problem['msg']}"
+            f"{'.'.join(str(step) for step in (part, *problem['loc']))}: "
+            f"{_TOLD_BY_US.get(problem['type'], problem['msg'])}"
             for problem in error.errors(include_input=False, include_url=False)
         )
         raise InvalidObjectError("; ".join(problems)) from None

@@ -1,14 +1,15 @@
 """The facts about one Deployment request, gathered before anything is decided."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from webhook.policy.bypass import Bypass
 from webhook.policy.environment import config_maps_of
-from webhook.policy.gateway import gateway_container
+from webhook.policy.gateway import gateway_container, mounts
 from webhook.policy.governance import Governance
 from webhook.policy.inputs import MigrationInputs
+from webhook.policy.names import LICENSE_PATH
 from webhook.policy.objects import Container, Deployment, ObjectMeta, PodTemplate
 
 
@@ -25,6 +26,11 @@ class Workload:
         """Look into a Deployment; pass the template where it is decoded already."""
         template = template or deployment.template()
         return cls(deployment, template, gateway_container(template.spec, [deployment.metadata]))
+
+    def at(self, name: str) -> "Workload":
+        """Give the same with the container of this name as the Gateway, where there is one."""
+        found = (item for item in self.template.spec.containers or () if item.name == name)
+        return replace(self, gateway=next(found, self.gateway))
 
     @property
     def meta(self) -> ObjectMeta:
@@ -55,6 +61,20 @@ class Change:
         fresh = Workload.of(new)
         before = Workload.of(old, fresh.template if same else None) if old is not None else None
         return cls(namespace, new.metadata.name, fresh, before, same, judged)
+
+    def others(self) -> tuple["Change", ...]:
+        """Give the change of every further container that may be a Gateway: a decoy hides nothing.
+
+        Those are all that mount the license, and the one that was the Gateway before.
+        """
+        if not self.starts_pods or self.new.gateway is None:
+            return ()
+        before = self.old.gateway.name if self.old is not None and self.old.gateway is not None else None
+        return tuple(
+            replace(self, new=replace(self.new, gateway=container), old=self.old and self.old.at(container.name))
+            for container in self.new.template.spec.containers or ()
+            if container is not self.new.gateway and (mounts(container, LICENSE_PATH) or container.name == before)
+        )
 
     @property
     def resumes(self) -> bool:

@@ -15,7 +15,7 @@ nowhere                            ``-D…=MODE``
 
 An undefined ``$(NAME)`` would stay literal and break the JVM; an optional reference to a missing key leaves the
 variable as it was, so that an entry before it serves as the default (kubelet, Kubernetes 1.36; the API server
-accepts one name twice, with a warning).
+accepts one name twice, with a warning). Where the arguments end in the one mode that is wanted, nothing is done.
 """
 
 from collections.abc import Sequence
