@@ -165,7 +165,10 @@ class EmbeddedGate:
         while self._dirty:
             namespace, name = min(self._dirty)
             self._dirty.discard((namespace, name))
-            await self._reconciler.reconcile(namespace, name)
+            try:
+                await self._reconciler.reconcile(namespace, name)
+            except Exception:  # noqa: BLE001 # one Deployment that fails must not end the gate for all
+                logger().exception("reconcile_failed", namespace=namespace, name=name)
 
     async def keep(self, namespace: str, name: str, news: Iterable[Rejected]) -> None:
         """Fold rejections into the record of a Deployment that is really there."""

@@ -23,7 +23,7 @@ def located(manifest: dict[str, Any]) -> Located:
     return Located(manifest, "objects.yaml", 7)
 
 
-def test_identity_and_versions_are_the_clusters_to_give(cluster):  # type: ignore[no-untyped-def]
+def test_identity_and_versions_are_the_clusters_to_give(cluster: Any) -> None:
     first = cluster.put(make.merged(make.deployment(), {"metadata": {"uid": None, "generation": None}}))
     assert first["metadata"]["generation"] == 1
     wish = {"metadata": {"uid": "mine", "generation": 40, "labels": {"a": "b"}}, "status": {"replicas": 1}}
@@ -38,20 +38,20 @@ def test_identity_and_versions_are_the_clusters_to_give(cluster):  # type: ignor
     assert cluster.deployment("team-a", "ssg").metadata.generation == 2
 
 
-def test_what_is_given_out_is_a_copy(cluster):  # type: ignore[no-untyped-def]
+def test_what_is_given_out_is_a_copy(cluster: Any) -> None:
     given = make.config_map()
     stored = cluster.put(given)
     given["data"]["x"] = stored["data"]["y"] = cluster.get("ConfigMap", "team-a", "ssg")["data"]["z"] = "changed"
     assert set(cluster.get("ConfigMap", "team-a", "ssg")["data"]) == set(make.config_map()["data"])
 
 
-def test_nulls_are_as_good_as_absent(cluster):  # type: ignore[no-untyped-def]
+def test_nulls_are_as_good_as_absent(cluster: Any) -> None:
     manifest = make.deployment()
     manifest["metadata"]["annotations"] = manifest["status"] = None
     assert "annotations" not in cluster.put(manifest)["metadata"]
 
 
-async def test_marks_can_be_set_where_annotations_were_null(cluster):  # type: ignore[no-untyped-def]
+async def test_marks_can_be_set_where_annotations_were_null(cluster: Any) -> None:
     manifest = make.deployment()
     manifest["metadata"]["annotations"] = None
     cluster.put(manifest)
@@ -59,20 +59,20 @@ async def test_marks_can_be_set_where_annotations_were_null(cluster):  # type: i
     assert cluster.deployment_meta("team-a", "ssg").annotation(MIGRATED) == "0123"
 
 
-def test_a_name_is_generated(cluster):  # type: ignore[no-untyped-def]
+def test_a_name_is_generated(cluster: Any) -> None:
     stored = cluster.put(make.pod())
     assert stored["metadata"]["name"].startswith("ssg-5d8f-")
     assert len(cluster.pods_of("team-a", "ssg")) == 1
 
 
-def test_without_a_namespace_it_is_default(cluster):  # type: ignore[no-untyped-def]
+def test_without_a_namespace_it_is_default(cluster: Any) -> None:
     cluster.put(make.merged(make.config_map(), {"metadata": {"namespace": None}}))
     cluster.put(make.namespace("team-a"))
     assert cluster.keys("ConfigMap") == [("ConfigMap", "default", "ssg")]
     assert cluster.keys("Namespace") == [("Namespace", "", "team-a")]
 
 
-def test_changes_are_told(cluster):  # type: ignore[no-untyped-def]
+def test_changes_are_told(cluster: Any) -> None:
     seen: list[object] = []
     cluster.subscribe(seen.append)
     cluster.put(make.config_map())
@@ -81,7 +81,7 @@ def test_changes_are_told(cluster):  # type: ignore[no-untyped-def]
     assert seen == [("ConfigMap", "team-a", "ssg")] * 2
 
 
-def test_what_an_object_owns_goes_with_it(cluster):  # type: ignore[no-untyped-def]
+def test_what_an_object_owns_goes_with_it(cluster: Any) -> None:
     record = cluster.put(make.record())
     owner = {"kind": "GatewayMigration", "name": "ssg", "uid": record["metadata"]["uid"], "controller": True}
     job = {"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "j", "namespace": "team-a"}}
@@ -112,7 +112,7 @@ def test_what_an_object_owns_goes_with_it(cluster):  # type: ignore[no-untyped-d
         ({"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "x"}, "spec": {"template": []}}, "object"),
     ],
 )  # fmt: skip
-def test_a_bad_field_is_told_with_file_and_line(cluster, manifest, said):  # type: ignore[no-untyped-def]
+def test_a_bad_field_is_told_with_file_and_line(cluster: Any, manifest: Any, said: str) -> None:
     with pytest.raises(SourceError) as error:
         cluster.load([located(manifest)])
     assert str(error.value).startswith(f"objects.yaml:7: {manifest['kind']}: ")
@@ -120,7 +120,7 @@ def test_a_bad_field_is_told_with_file_and_line(cluster, manifest, said):  # typ
     assert not cluster.keys(manifest["kind"])
 
 
-def test_a_newer_record_is_no_error_once_stored(cluster):  # type: ignore[no-untyped-def]
+def test_a_newer_record_is_no_error_once_stored(cluster: Any) -> None:
     cluster.put(make.record(spec={"news": 1}))
     with pytest.raises(InvalidObjectError):
         cluster.put(make.record(spec={"news": 1}), strict=True)
@@ -142,7 +142,7 @@ def needing(**environment: Any) -> dict[str, Any]:
         ),
     ],
 )
-def test_a_config_map_that_is_missing_is_told(cluster, deployment, said):  # type: ignore[no-untyped-def]
+def test_a_config_map_that_is_missing_is_told(cluster: Any, deployment: Any, said: str) -> None:
     cluster.put(deployment)
     problems = cluster.dangling([located(deployment)])
     assert len(problems) == 1
@@ -151,7 +151,7 @@ def test_a_config_map_that_is_missing_is_told(cluster, deployment, said):  # typ
     assert "kubectl get configmap" in problems[0]
 
 
-def test_a_key_that_is_missing_is_told(cluster):  # type: ignore[no-untyped-def]
+def test_a_key_that_is_missing_is_told(cluster: Any) -> None:
     cluster.put(make.config_map("db", {"host": "x"}))
     reference = {"name": "db", "key": "url"}
     deployment = needing(envFrom=[], env=[{"name": "A", "valueFrom": {"configMapKeyRef": reference}}])
@@ -172,11 +172,11 @@ def test_a_key_that_is_missing_is_told(cluster):  # type: ignore[no-untyped-def]
         {"envFrom": [], "volumeMounts": []},
     ],
 )
-def test_what_may_be_missing_is_not_told(cluster, environment):  # type: ignore[no-untyped-def]
+def test_what_may_be_missing_is_not_told(cluster: Any, environment: Any) -> None:
     assert cluster.dangling([located(needing(**environment)), located(make.config_map())]) == []
 
 
-async def test_a_users_record_keeps_all_that_its_user_wrote(cluster):  # type: ignore[no-untyped-def]
+async def test_a_users_record_keeps_all_that_its_user_wrote(cluster: Any) -> None:
     cluster.put(
         make.record(
             metadata={"labels": {"team": "a"}, "annotations": {"note": "x", RETRY: "0" * 16}, "finalizers": ["y"]},
@@ -196,7 +196,7 @@ async def test_a_users_record_keeps_all_that_its_user_wrote(cluster):  # type: i
     assert stored["status"] == {"phase": "Complete", "rejections": {"count": 3}}
 
 
-async def test_a_deleted_record_does_not_come_back(cluster):  # type: ignore[no-untyped-def]
+async def test_a_deleted_record_does_not_come_back(cluster: Any) -> None:
     gone = Record(namespace="team-a", name="ssg")
     for write in (cluster.write_status(gone, RecordStatus()), cluster.clear_retry(gone)):
         with pytest.raises(LookupError):
@@ -205,7 +205,7 @@ async def test_a_deleted_record_does_not_come_back(cluster):  # type: ignore[no-
     assert cluster.records() == []
 
 
-async def test_names_are_taken_once(cluster):  # type: ignore[no-untyped-def]
+async def test_names_are_taken_once(cluster: Any) -> None:
     made = await cluster.create_record("team-a", "ssg", RecordSpec(clear_locks=True))
     assert made.managed
     assert made.spec.clear_locks

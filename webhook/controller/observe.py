@@ -15,7 +15,7 @@ from webhook.policy.names import MIGRATED, MODE_SKIP
 from webhook.policy.objects import Container
 from webhook.policy.record import Failure, JobReference, Phase, Record
 from webhook.policy.schema_mode import effective_modes
-from webhook.policy.target import Target, target_of
+from webhook.policy.target import Target, is_held, target_of
 
 _BUSY = frozenset({Phase.PENDING, Phase.RUNNING, Phase.SUPERSEDED})
 
@@ -26,7 +26,9 @@ async def observe(cluster: Observations, record: Record, governance: Governance 
     target, mark, self_migrated, skipping = None, "", False, False
     if deployment is not None:
         mark = deployment.metadata.annotation(MIGRATED) or ""
-        if governance is not None:
+        if governance is None:
+            target = Target(desired=None, running=None, held=is_held(deployment))
+        else:
             wanted = gateway_container(deployment.template().spec, [deployment.metadata])
             running = [
                 gateway_container(pod.spec, [deployment.metadata])

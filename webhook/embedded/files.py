@@ -65,7 +65,7 @@ class Located:
 class _Loader(yaml.SafeLoader):
     """YAML as Kubernetes reads it: times, ``=`` and ``1:30`` are text, keys are text and stand once."""
 
-    def construct_scalar(self, node: yaml.ScalarNode) -> Any:
+    def construct_scalar(self, node: yaml.ScalarNode | yaml.MappingNode) -> Any:
         """Construct a scalar; half of a character cannot be written down again."""
         value = super().construct_scalar(node)
         if isinstance(value, str) and not value.isascii() and any("\ud800" <= char <= "\udfff" for char in value):
@@ -75,7 +75,11 @@ class _Loader(yaml.SafeLoader):
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:  # noqa: FBT001, FBT002
         """Construct a mapping with text for keys."""
         _refuse_duplicates(node)
-        return {_key(key, node): value for key, value in super().construct_mapping(node, deep=deep).items()}
+        self.flatten_mapping(node)
+        return {
+            _key(self.construct_object(key, deep=True), key): self.construct_object(value, deep=deep)
+            for key, value in node.value
+        }
 
 
 _TEXT = frozenset({"tag:yaml.org,2002:timestamp", "tag:yaml.org,2002:value", "tag:yaml.org,2002:int"})
@@ -145,7 +149,7 @@ def _documents(path: str) -> Iterator[Located]:
         ) from None
     try:
         while loader.check_node():
-            node = loader.get_node()
+            node: Any = loader.get_node()
             _bound(node, path)
             manifest = loader.construct_document(node) if as_json is None else as_json
             if manifest is not None:

@@ -1,0 +1,103 @@
+"""What the record keeps of rollouts turned away, and the lines of the audit."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+from tests.audit.test_ledger import rejected
+from tests.support.builders import NOW
+from webhook.audit.rejection import audit_rows, fold
+from webhook.policy.record import (
+    Completion,
+    Failure,
+    FailureClass,
+    Phase,
+    Record,
+    RecordStatus,
+    Rejection,
+    Rejections,
+)
+
+
+def test_the_newest_twenty_distinct_ones_are_kept_and_all_are_counted() -> None:
+    news = [rejected(user=str(number), seconds=number) for number in range(50)]
+    random.Random(1).shuffle(news)
+    kept = fold(Rejections(), news)
+    assert [entry.user for entry in kept.newest] == [str(number) for number in range(49, 29, -1)]
+    assert kept.count == 50
+    assert (kept.first, kept.last) == (NOW, NOW + timedelta(seconds=49))
+
+
+def test_the_same_again_is_counted_and_comes_first() -> None:
+    kept = fold(Rejections(), [rejected(user="a"), rejected(user="b", seconds=1)])
+    kept = fold(kept, [replace(rejected(user="a", seconds=2), times=4)])
+    assert [(entry.user, entry.count) for entry in kept.newest] == [("a", 5), ("b", 1)]
+    assert kept.count == 6
+    assert (kept.newest[0].first, kept.newest[0].last) == (NOW, NOW + timedelta(seconds=2))
+
+
+def test_older_news_do_not_turn_back_the_clock() -> None:
+    kept = fold(fold(Rejections(), [rejected(seconds=10)]), [rejected(seconds=5)])
+    assert (kept.first, kept.last) == (NOW + timedelta(seconds=5), NOW + timedelta(seconds=10))
+    assert (kept.newest[0].first, kept.newest[0].last) == (kept.first, kept.last)
+
+
+def test_in_bulk_or_one_by_one_is_the_same() -> None:
+    news = [rejected(user=str(number % 7), seconds=number) for number in range(30)]
+    one_by_one = Rejections()
+    for item in news:
+        one_by_one = fold(one_by_one, [item])
+    assert fold(Rejections(), news) == one_by_one
+    assert one_by_one.count == sum(entry.count for entry in one_by_one.newest) == 30
+
+
+def test_hostile_names_are_made_short_and_printable_and_still_found_again() -> None:
+    evil = replace(rejected(user="\x1b[31m\u202e" + "x" * 10_000), to_image="i\nmage" + "y" * 10_000)
+    kept = fold(fold(Rejections(), [evil]), [evil])
+    assert [entry.count for entry in kept.newest] == [2]
+    entry = kept.newest[0]
+    assert entry.user.isprintable()
+    assert entry.to_image.isprintable()
+    assert len(entry.user) <= 128
+    assert len(entry.to_image) <= 256
+
+
+def record(entry: Rejection, **status: Any) -> Record:
+    rejections = Rejections(count=1, newest=(entry,))
+    return Record(namespace="team-a", name="ssg", status=RecordStatus(rejections=rejections, **status))
+
+
+def test_rows_tell_what_came_of_it() -> None:
+    digest = "a" * 64
+    entry = Rejection(
+        hash=digest[:16],
+        reason="MigrationPending",
+        user="helm",
+        from_image="registry:5000/x/gateway:1",
+        to_image="gateway:2",
+        first=NOW,
+        last=NOW,
+        count=3,
+    )
+    failure = Failure(classification=FailureClass.LOCK_HELD)
+    done = Completion(hash=digest, time=NOW + timedelta(seconds=90))
+    expected: dict[str, dict[str, Any]] = {
+        "migrated 90 s later (Job), passes now": {"completed_hashes": (done,)},
+        "blocked: not migrated": {"spec_hash": "b" * 64, "phase": Phase.RUNNING},
+        "blocked: Running": {"spec_hash": digest, "phase": Phase.RUNNING},
+        "blocked: Failed (LockHeld)": {"spec_hash": digest, "phase": Phase.FAILED, "failure": failure},
+    }
+    for outcome, status in expected.items():
+        (row,) = audit_rows([record(entry, **status)])
+        assert row.outcome == outcome
+        assert (row.deployment, row.change, row.times) == ("team-a/ssg", "gateway:1 → gateway:2", 3)
+
+
+def test_rows_are_oldest_first_and_bear_a_missing_time() -> None:
+    later = Rejection(first=NOW + timedelta(seconds=1), user="later")
+    rows = audit_rows([record(later), record(Rejection(first=NOW, user="sooner")), record(Rejection(user="none"))])
+    assert [row.user for row in rows] == ["none", "sooner", "later"]
+    assert rows[0].change == "new → none"
