@@ -78,9 +78,9 @@ class Telemetry:
         self._response = _cached(lambda *labels: responses.labels(*labels).inc)
         for path in paths:
             self._response(path, "200")
-        self._in_flight = Gauge(
-            "schemagate_admission_in_flight", "Requests being answered.", registry=self.registry
-        )
+        self._in_flight = 0
+        in_flight = Gauge("schemagate_admission_in_flight", "Requests being answered.", registry=self.registry)
+        in_flight.set_function(lambda: self._in_flight)
         refused = Counter(
             "schemagate_http_refused",
             "Requests or connections turned away unread. Label: reason.",
@@ -114,11 +114,11 @@ class Telemetry:
 
     def request_started(self) -> None:
         """Count a request in."""
-        self._in_flight.inc()
+        self._in_flight += 1
 
     def request_finished(self, path: str, status: int, seconds: float) -> None:
         """Count a request out."""
-        self._in_flight.dec()
+        self._in_flight -= 1
         self._seconds[path](seconds)
         self._response(path, str(status))()
 

@@ -4,6 +4,7 @@ import dataclasses
 from typing import Any
 
 import jsonpatch
+import msgspec
 import pytest
 
 from tests.support.builders import IMAGE, URL, config_map, config_maps, container, pod, record
@@ -31,7 +32,7 @@ def admission(data: dict[str, str] | None = None, done: bool = True, **tweak: An
         inputs=INPUTS,
         config_maps=config_maps(config_map(data=data)),
     )
-    return dataclasses.replace(base, **tweak)
+    return msgspec.structs.replace(base, **tweak)
 
 
 OLD = dataclasses.replace(INPUTS, image="gateway:11.1.00")

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from typing import Any
 
+import msgspec
 import pytest
 
 from tests.support import builders
@@ -30,7 +31,7 @@ def test_what_runs_is_wanted_unless_something_else_is_announced() -> None:
 
 
 def test_an_announced_image_is_wanted_with_the_rest_as_it_runs() -> None:
-    target = target_of(stored(), replace(governance(), announced=NEXT_IMAGE), config_maps())
+    target = target_of(stored(), msgspec.structs.replace(governance(), announced=NEXT_IMAGE), config_maps())
     assert target
     assert target.running
     assert target.running.image == IMAGE
@@ -38,7 +39,7 @@ def test_an_announced_image_is_wanted_with_the_rest_as_it_runs() -> None:
 
 
 def test_a_held_template_is_wanted_whatever_is_announced() -> None:
-    target = target_of(held(), replace(governance(), announced=NEXT_IMAGE), config_maps())
+    target = target_of(held(), msgspec.structs.replace(governance(), announced=NEXT_IMAGE), config_maps())
     assert target
     assert target.desired
     assert (target.desired.image, target.held, target.settled) == (IMAGE, True, False)

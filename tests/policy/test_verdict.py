@@ -1,8 +1,8 @@
 """The verdict: every check by itself, their order, and what mode and phase make of it."""
 
-import dataclasses
 from typing import Any
 
+import msgspec
 import pytest
 
 from tests.support.builders import (
@@ -216,9 +216,9 @@ def test_the_reason_for_refusal_is_not_cut_off() -> None:
 
 def test_without_a_clock_no_bypass_is_honoured() -> None:
     facts = rollout(breaking(NEXT), OLD, authorized=True)
-    found = decide(dataclasses.replace(facts, now=None))
+    found = decide(msgspec.structs.replace(facts, now=None))
     assert (found.allowed, found.reason) == (False, Reason.MIGRATION_PENDING)
-    assert decide(dataclasses.replace(facts, now=NOW)).allowed
+    assert decide(msgspec.structs.replace(facts, now=NOW)).allowed
 
 
 def test_a_bad_annotation_blocks_even_what_is_complete() -> None:

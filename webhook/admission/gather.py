@@ -2,9 +2,10 @@
 
 import asyncio
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from datetime import datetime
 from typing import Protocol
+
+import msgspec
 
 from webhook.policy.bypass import bypass_of
 from webhook.policy.environment import config_maps_of
@@ -64,7 +65,7 @@ class Gatherer:
         claims = self._claims(change.namespace, change.name, change.metas)
         if live:
             record = await self._cluster.live_record(change.namespace, change.name)
-            claims = replace(claims, record=record)
+            claims = msgspec.structs.replace(claims, record=record)
         governance = govern(claims)
         if governance is None or not change.starts_pods:
             return Rollout(change, governance, now=now)
@@ -94,7 +95,7 @@ class Gatherer:
         claims = self._claims(namespace, deployment, [stored] if stored else [])
         if live:
             record = await self._cluster.live_record(namespace, deployment)
-            claims = replace(claims, record=record)
+            claims = msgspec.structs.replace(claims, record=record)
         governance = govern(claims)
         if governance is None:
             return Admission(deployment, index, container)

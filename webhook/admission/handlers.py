@@ -1,7 +1,6 @@
 """The three webhooks: decode, gather, decide, encode."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Generic, Protocol, TypeVar
 
@@ -17,14 +16,14 @@ from webhook.policy.objects import Deployment, Pod
 from webhook.policy.pods import Admission, decide_pod
 from webhook.policy.reasons import ALLOWING, Reason
 from webhook.policy.rollout import Change, Rollout
+from webhook.policy.value import Value
 from webhook.policy.verdict import decide
 
 T = TypeVar("T", Deployment, Pod)
 Clock = Callable[[], datetime]
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(Value, frozen=True):
     """A decision with what is worth telling of its request, for logs, metrics and the audit."""
 
     webhook: str

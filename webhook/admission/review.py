@@ -5,7 +5,6 @@ Shapes from k8s.io/api/admission/v1 (Kubernetes 1.36). Only what is judged is de
 
 import base64
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 import msgspec
@@ -14,6 +13,7 @@ from webhook.errors import ReviewError
 from webhook.policy.decision import ANNOTATION_LIMIT, MESSAGE_LIMIT, Decision, printable
 from webhook.policy.objects import TEMPLATE_LIMIT, Deployment, Pod, UserInfo, View
 from webhook.policy.patch import encode_patch
+from webhook.policy.value import Value
 
 API_VERSION = "admission.k8s.io/v1"
 KIND = "AdmissionReview"
@@ -57,8 +57,7 @@ class _Envelope(View, frozen=True):
     request: _Head | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Request(Generic[T]):
+class Request(Value, Generic[T], frozen=True):
     """A decoded request. ``new`` is None on DELETE, ``old`` on CREATE; ``foreign`` for other kinds than asked."""
 
     uid: str

@@ -15,10 +15,17 @@ LIMIT = 1000
 class Ledger:
     """Takes rejections without waiting and hands them on in bulk. Alike ones are counted, not stored twice."""
 
-    def __init__(self, dropped: Callable[[], None], limit: int = LIMIT, retry_seconds: float = 5.0) -> None:
+    def __init__(
+        self,
+        dropped: Callable[[], None],
+        limit: int = LIMIT,
+        gather_seconds: float = 1.0,
+        retry_seconds: float = 5.0,
+    ) -> None:
         self._news: dict[tuple[str, ...], Rejected] = {}
         self._dropped = dropped
         self._limit = limit
+        self._gather_seconds = gather_seconds
         self._retry_seconds = retry_seconds
         self._wake = asyncio.Event()
 
@@ -54,9 +61,10 @@ class Ledger:
             raise failure
 
     async def run(self, keep: Keep, failed: Callable[[Exception], None]) -> None:
-        """Hand on news as they come, until cancelled. A failure is told to ``failed`` and tried again later."""
+        """Hand on news, gathered for a moment; a failure is told to ``failed`` and tried again later."""
         while True:
             await self._wake.wait()
+            await asyncio.sleep(self._gather_seconds)  # a storm of denials makes one write a record, not a storm
             try:
                 await self.flush(keep)
             except Exception as error:  # noqa: BLE001 # whatever it is, the next try may do better

@@ -1,6 +1,5 @@
 """A cluster in memory: objects by kind, namespace and name, behind the ports of webhooks and controller."""
 
-import copy
 import uuid
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
@@ -48,7 +47,8 @@ class EmbeddedCluster:
     """
 
     def __init__(self) -> None:
-        self._manifests: dict[Key, Manifest] = {}
+        # As JSON: every reader gets its own copy, and the garbage collector has nothing to walk.
+        self._manifests: dict[Key, bytes] = {}
         self._views: dict[Key, View | Record] = {}
         self._version = 0
         self._subscribers: list[Callable[[Key], None]] = []
@@ -79,7 +79,7 @@ class EmbeddedCluster:
         if not meta.get("name"):
             meta["name"] = f"{meta.get('generateName', '')}{uuid.uuid4().hex[:5]}"
         key = key_of(stored)
-        before = self._manifests.get(key)
+        before = self.get(*key)
         self._version += 1
         if before is None:
             given = {"uid": meta.get("uid") or str(uuid.uuid4()), "generation": meta.get("generation", 1)}
@@ -88,29 +88,31 @@ class EmbeddedCluster:
             changed = before.get("spec") != stored.get("spec")
             given = {"uid": old["uid"], "generation": old["generation"] + changed}
         meta |= {**given, "resourceVersion": str(self._version)}
-        self._manifests[key] = stored
+        self._manifests[key] = msgspec.json.encode(stored)
         seen = _view(stored, strict=False)
         if seen is not None:
             self._views[key] = seen
         self._notify(key)
-        return copy.deepcopy(stored)
+        return stored
 
     def get(self, kind: str, namespace: str, name: str) -> Manifest | None:
         """Give an object as stored, or None."""
         found = self._manifests.get((kind, namespace, name))
-        return copy.deepcopy(found) if found is not None else None
+        return msgspec.json.decode(found) if found is not None else None
 
     def delete(self, kind: str, namespace: str, name: str) -> bool:
         """Delete an object and, as the garbage collector does, all that it owns; False when there was none."""
         key = (kind, namespace, name)
         self._views.pop(key, None)
-        gone = self._manifests.pop(key, None)
+        gone = self.get(*key)
         if gone is None:
             return False
-        for dependent in [
-            where for where, item in self._manifests.items() if owned(item, gone["metadata"]["uid"])
-        ]:
-            self.delete(*dependent)
+        del self._manifests[key]
+        uid = gone["metadata"]["uid"]
+        named = [where for where, item in self._manifests.items() if uid.encode() in item]
+        for dependent in named:
+            if owned(self.get(*dependent) or {}, uid):
+                self.delete(*dependent)
         self._notify(key)
         return True
 
@@ -221,7 +223,8 @@ def key_of(manifest: Mapping[str, Any]) -> Key:
 
 def owned(manifest: Mapping[str, Any], uid: str) -> bool:
     """Tell whether an object has an owner of this UID."""
-    return any(owner.get("uid") == uid for owner in manifest["metadata"].get("ownerReferences") or ())
+    owners = manifest.get("metadata", {}).get("ownerReferences") or ()
+    return any(owner.get("uid") == uid for owner in owners)
 
 
 def _view(manifest: Mapping[str, Any], *, strict: bool) -> View | Record | None:

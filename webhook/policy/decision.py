@@ -2,10 +2,10 @@
 
 import unicodedata
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 
 from webhook.policy.patch import Patch
 from webhook.policy.reasons import Reason
+from webhook.policy.value import Value
 
 MESSAGE_LIMIT = 1024
 """Longest message of a denial, in characters."""
@@ -31,8 +31,7 @@ def printable(text: str, limit: int) -> str:
     return line if len(line) <= limit else line[: limit - 1] + "…"
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(Value, frozen=True):
     """What to answer and why.
 
     ``check`` names the check that decided. ``allowed`` is what the client is told; ``patch`` changes the
@@ -45,7 +44,7 @@ class Decision:
     check: str
     message: str = ""
     warnings: tuple[str, ...] = ()
-    audit: Mapping[str, str] = field(default_factory=dict)
+    audit: Mapping[str, str] = {}
     patch: Patch = ()
 
     @property

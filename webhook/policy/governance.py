@@ -5,7 +5,7 @@ created a moment after its Gateway is governed before the controller has written
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import StrEnum
 from functools import lru_cache
 from typing import Any
@@ -23,6 +23,7 @@ from webhook.policy.names import (
 )
 from webhook.policy.objects import Gateway, Namespace, ObjectMeta
 from webhook.policy.record import FirstInstall, LogLevel, Mode, Record, RecordSpec, RecordStatus, read_spec
+from webhook.policy.value import Value
 
 
 class Source(StrEnum):
@@ -34,8 +35,7 @@ class Source(StrEnum):
     NAMESPACE = "Namespace"
 
 
-@dataclass(frozen=True, slots=True)
-class Governance:
+class Governance(Value, frozen=True):
     """How one Deployment is governed.
 
     ``spec`` is the effective one, ``mode`` and ``first_install`` are resolved through the namespace and the
@@ -52,8 +52,7 @@ class Governance:
     problem: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Claims:
+class Claims(Value, frozen=True):
     """All that governance depends on.
 
     ``deployments`` holds the new and the old metadata of the Deployment: an annotation dropped in the very

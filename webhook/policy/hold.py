@@ -1,6 +1,6 @@
 """Hold mode: a rollout that must wait is stored, but paused."""
 
-from dataclasses import replace
+import msgspec
 
 from webhook.policy.decision import WARNING_LIMIT, Decision, printable
 from webhook.policy.inputs import short
@@ -20,14 +20,14 @@ def hold(rollout: Rollout, decision: Decision) -> Decision:
     ours = decision.reason is Reason.HELD and rollout.change.new.meta.annotation(HELD) is not None
     if rollout.inputs is None or not (waits or ours):
         audit = {**decision.audit, "decision": "allow"}
-        return replace(decision, allowed=True, message="", warnings=(), audit=audit, patch=())
+        return msgspec.structs.replace(decision, allowed=True, message="", warnings=(), audit=audit, patch=())
     mark = short(rollout.inputs.spec_hash)
     warning = printable(
         f"schemagate: rollout held (paused) until migration {mark} is complete: "
         f"kubectl get gwm {rollout.change.name} -n {rollout.change.namespace} -w",
         WARNING_LIMIT,
     )
-    return replace(
+    return msgspec.structs.replace(
         decision,
         allowed=True,
         reason=Reason.HELD,

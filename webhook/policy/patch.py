@@ -1,14 +1,14 @@
 """JSON Patch (RFC 6902), written by hand: a diff of whole objects costs a thousand times as much."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, Literal
 
 import msgspec
 
+from webhook.policy.value import Value
 
-@dataclass(frozen=True, slots=True)
-class Operation:
+
+class Operation(Value, frozen=True):
     """One operation of a JSON Patch. ``path`` is a JSON pointer (RFC 6901)."""
 
     op: Literal["add", "replace", "remove", "test"]

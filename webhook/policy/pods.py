@@ -1,7 +1,5 @@
 """The verdict on a pod's creation: which environment it starts with. A pod is never denied."""
 
-from dataclasses import dataclass
-
 from webhook.policy.decision import WARNING_LIMIT, Decision, printable
 from webhook.policy.environment import ConfigMaps
 from webhook.policy.governance import Governance
@@ -11,10 +9,10 @@ from webhook.policy.names import MODE_SKIP
 from webhook.policy.objects import Container
 from webhook.policy.reasons import Reason
 from webhook.policy.schema_mode import Injection, effective_modes, environment_patch
+from webhook.policy.value import Value
 
 
-@dataclass(frozen=True, slots=True)
-class Admission:
+class Admission(Value, frozen=True):
     """The facts about one pod.
 
     ``deployment`` is None for pods that no Deployment's ReplicaSet owns; ``container`` is the

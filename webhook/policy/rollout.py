@@ -1,8 +1,9 @@
 """The facts about one Deployment request, gathered before anything is decided."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from datetime import datetime
+
+import msgspec
 
 from webhook.policy.bypass import Bypass
 from webhook.policy.environment import config_maps_of
@@ -11,10 +12,10 @@ from webhook.policy.governance import Governance
 from webhook.policy.inputs import MigrationInputs
 from webhook.policy.names import LICENSE_PATH
 from webhook.policy.objects import Container, Deployment, ObjectMeta, PodTemplate
+from webhook.policy.value import Value
 
 
-@dataclass(frozen=True, slots=True)
-class Workload:
+class Workload(Value, frozen=True):
     """A Deployment as one side of a request: decoded template and gateway container, if it has one."""
 
     deployment: Deployment
@@ -25,12 +26,12 @@ class Workload:
     def of(cls, deployment: Deployment, template: PodTemplate | None = None) -> "Workload":
         """Look into a Deployment; pass the template where it is decoded already."""
         template = template or deployment.template()
-        return cls(deployment, template, gateway_container(template.spec, [deployment.metadata]))
+        return cls(deployment, template, gateway_container(template.spec, (deployment.metadata,)))
 
     def at(self, name: str) -> "Workload":
         """Give the same with the container of this name as the Gateway, where there is one."""
         found = (item for item in self.template.spec.containers or () if item.name == name)
-        return replace(self, gateway=next(found, self.gateway))
+        return msgspec.structs.replace(self, gateway=next(found, self.gateway))
 
     @property
     def meta(self) -> ObjectMeta:
@@ -43,8 +44,7 @@ class Workload:
         return self.deployment.spec.paused
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(Value, frozen=True):
     """What a request does to a Deployment. ``old`` is None on CREATE."""
 
     namespace: str
@@ -71,7 +71,9 @@ class Change:
             return ()
         before = self.old.gateway.name if self.old is not None and self.old.gateway is not None else None
         return tuple(
-            replace(self, new=replace(self.new, gateway=container), old=self.old and self.old.at(container.name))
+            msgspec.structs.replace(
+                self, new=self.new.at(container.name), old=self.old and self.old.at(container.name)
+            )
             for container in self.new.template.spec.containers or ()
             if container is not self.new.gateway and (mounts(container, LICENSE_PATH) or container.name == before)
         )
@@ -100,8 +102,7 @@ class Change:
         return frozenset().union(*(config_maps_of(side.gateway) for side in sides if side and side.gateway))
 
 
-@dataclass(frozen=True, slots=True)
-class Rollout:
+class Rollout(Value, frozen=True):
     """A change with everything that the verdict depends on.
 
     ``inputs`` and ``old_inputs`` are None where the Gateway has no database, has no gateway container, or where

@@ -212,6 +212,8 @@ def _blocked(rollout: Rollout, governance: Governance, reason: Reason, check: st
 
 def _warnings(rollout: Rollout, *first: str) -> tuple[str, ...]:
     inputs = rollout.inputs.warnings if rollout.inputs else ()
+    if not first and not inputs:
+        return ()
     return tuple(printable(note, WARNING_LIMIT) for note in (*first, *(f"schemagate: {note}" for note in inputs)))
 
 
