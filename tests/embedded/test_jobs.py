@@ -18,7 +18,7 @@ from webhook.embedded.apiserver import EmbeddedApiServer, admission_review
 from webhook.embedded.jobs import LOCKED, Ending, JobRunner
 from webhook.embedded.writes import EmbeddedControllerCluster
 from webhook.errors import SourceError
-from webhook.policy.evidence import tampering
+from webhook.policy.migration.evidence import tampering
 from webhook.policy.names import COMPONENT, MIGRATION_COMPONENT
 
 

@@ -6,8 +6,9 @@ from typing import Any
 from tests.support.builders import IMAGE, NEXT_IMAGE, NOW, URL
 from webhook.policy.governance import Governance, Source
 from webhook.policy.inputs import MigrationInputs
-from webhook.policy.job import job_name
-from webhook.policy.migration import JobPhase, Observed, ObservedJob
+from webhook.policy.migration.job import job_name
+from webhook.policy.migration.observed import JobPhase, Observed, ObservedJob
+from webhook.policy.migration.target import Target
 from webhook.policy.record import (
     Completion,
     Evidence,
@@ -19,7 +20,6 @@ from webhook.policy.record import (
     RecordSpec,
     RecordStatus,
 )
-from webhook.policy.target import Target
 
 DATABASE = "mysql-primary:3306/ssg"
 

@@ -4,13 +4,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from tests.support.builders import IMAGE, NEXT_IMAGE, NOW, URL, config_maps, container, deployment, record
-from webhook.policy.bypass import bypass_of
 from webhook.policy.environment import ConfigMaps
 from webhook.policy.governance import Claims, govern
 from webhook.policy.inputs import MigrationInputs, migration_inputs
 from webhook.policy.objects import Deployment, Namespace, view
 from webhook.policy.record import Record, RecordSpec
-from webhook.policy.rollout import Change, Rollout, Workload
+from webhook.policy.rollout.bypass import bypass_of
+from webhook.policy.rollout.change import Change, Rollout, Workload
 
 OLD = deployment()
 NEXT = deployment(container(image=NEXT_IMAGE))

@@ -7,15 +7,15 @@ from typing import Protocol
 
 import msgspec
 
-from webhook.policy.bypass import bypass_of
 from webhook.policy.environment import config_maps_of
 from webhook.policy.gateway import deployment_of, gateway_index, named_container
 from webhook.policy.governance import Claims, Governance, govern
 from webhook.policy.inputs import MigrationInputs, migration_inputs
 from webhook.policy.objects import ConfigMap, Gateway, Namespace, ObjectMeta, Pod, UserInfo
-from webhook.policy.pods import Admission
+from webhook.policy.pod.pods import Admission
 from webhook.policy.record import Mode, Record
-from webhook.policy.rollout import Change, Rollout, Workload
+from webhook.policy.rollout.bypass import bypass_of
+from webhook.policy.rollout.change import Change, Rollout, Workload
 
 
 class Caches(Protocol):

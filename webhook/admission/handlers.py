@@ -11,13 +11,13 @@ from webhook.admission.review import Request, decode_review, encode_answer
 from webhook.admission.server import Endpoint, Reply
 from webhook.errors import ReviewError
 from webhook.policy.decision import WARNING_LIMIT, Decision, printable
-from webhook.policy.hold import hold
 from webhook.policy.objects import Deployment, Pod
-from webhook.policy.pods import Admission, decide_pod
+from webhook.policy.pod.pods import Admission, decide_pod
 from webhook.policy.reasons import ALLOWING, Reason
-from webhook.policy.rollout import Change, Rollout
+from webhook.policy.rollout.change import Change, Rollout
+from webhook.policy.rollout.hold import hold
+from webhook.policy.rollout.verdict import decide
 from webhook.policy.value import Value
-from webhook.policy.verdict import decide
 
 T = TypeVar("T", Deployment, Pod)
 Clock = Callable[[], datetime]

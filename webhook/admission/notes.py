@@ -10,7 +10,7 @@ from webhook.audit.rejection import Rejected
 from webhook.policy.decision import printable
 from webhook.policy.inputs import short
 from webhook.policy.reasons import ALLOWING
-from webhook.policy.rollout import Rollout
+from webhook.policy.rollout.change import Rollout
 from webhook.telemetry import Telemetry
 
 _QUIET = frozenset({"allow"})

@@ -8,10 +8,10 @@ from webhook.controller.ports import Manifest, Observations
 from webhook.policy.environment import config_maps_of
 from webhook.policy.gateway import gateway_container
 from webhook.policy.governance import Governance
-from webhook.policy.job import JobRequest, build_job
+from webhook.policy.migration.job import JobRequest, build_job
+from webhook.policy.migration.target import target_of
 from webhook.policy.objects import ConfigMap, Container, without_nulls
 from webhook.policy.record import JobReference, Record
-from webhook.policy.target import target_of
 
 ConfigMaps = Mapping[str, ConfigMap | None]
 

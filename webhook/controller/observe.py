@@ -6,16 +6,16 @@ from typing import Any
 
 from webhook.controller.intent import ConfigMaps, config_maps_for, job_of
 from webhook.controller.ports import Observations
-from webhook.policy.evidence import is_made_by, tampering, witness
-from webhook.policy.failures import PodEnd, classify
 from webhook.policy.gateway import gateway_container
 from webhook.policy.governance import Governance
-from webhook.policy.migration import JobPhase, Observed, ObservedJob
+from webhook.policy.migration.evidence import is_made_by, tampering, witness
+from webhook.policy.migration.failures import PodEnd, classify
+from webhook.policy.migration.observed import JobPhase, Observed, ObservedJob
+from webhook.policy.migration.target import Target, is_held, target_of
 from webhook.policy.names import MIGRATED, MODE_SKIP
 from webhook.policy.objects import Container
+from webhook.policy.pod.schema_mode import arguments_known, effective_modes
 from webhook.policy.record import Failure, JobReference, Phase, Record
-from webhook.policy.schema_mode import effective_modes
-from webhook.policy.target import Target, is_held, target_of
 
 _BUSY = frozenset({Phase.PENDING, Phase.RUNNING, Phase.SUPERSEDED})
 
@@ -38,7 +38,8 @@ async def observe(cluster: Observations, record: Record, governance: Governance 
             target = target_of(deployment, governance, config_maps)
             skipping = any(_skips(container, config_maps) for container in running)
             same = all(container and wanted and container.image == wanted.image for container in running)
-            self_migrated = bool(running) and same and not skipping
+            told = all(arguments_known(container, config_maps) for container in running if container)
+            self_migrated = bool(running) and same and told and not skipping
     return Observed(
         record=record,
         governance=governance,

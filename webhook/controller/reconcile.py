@@ -10,10 +10,18 @@ from webhook.controller.ports import Cluster
 from webhook.errors import NameTakenError
 from webhook.policy.gateway import gateway_container
 from webhook.policy.governance import Claims, Governance, govern, source_spec
-from webhook.policy.lifecycle import plan
-from webhook.policy.migration import ClearRetry, CreateJob, DeleteJob, JobPhase, MarkMigrated, Step, Unpause
+from webhook.policy.migration.lifecycle import plan
+from webhook.policy.migration.observed import (
+    ClearRetry,
+    CreateJob,
+    DeleteJob,
+    JobPhase,
+    MarkMigrated,
+    Step,
+    Unpause,
+)
+from webhook.policy.migration.target import is_held
 from webhook.policy.record import JobReference, Mode, Record
-from webhook.policy.target import is_held
 
 PASSES = 8
 """How often one call plans again after taking steps; a plan that never settles is a bug, not a loop."""

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from webhook.policy import jdbc
+from webhook.policy.database import jdbc
 from webhook.policy.environment import ConfigMaps, Environment, Secretive, resolve
 from webhook.policy.gateway import node_properties_volume
 from webhook.policy.names import DISKLESS_CONFIG, SSG_DATABASE_JDBC_URL, SSG_DATABASE_TYPE

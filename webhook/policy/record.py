@@ -7,12 +7,11 @@ collector the slowest part of an answer.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Any, ClassVar
 
 import msgspec
-from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import AwareDatetime, ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.alias_generators import to_camel
 
 from webhook.errors import InvalidObjectError
@@ -127,7 +126,7 @@ class Completion(_Wire):
     image: str = ""
     image_id: Annotated[str, Field(alias="imageID")] = ""
     database: str = ""
-    time: datetime | None = None
+    time: AwareDatetime | None = None
     evidence: Evidence = Evidence.JOB
     job_uid: Annotated[str, Field(alias="jobUID")] = ""
     pod_uid: Annotated[str, Field(alias="podUID")] = ""
@@ -164,8 +163,8 @@ class Rejection(_Wire):
     from_image: str = ""
     to_image: str = ""
     count: int = 1
-    first: datetime | None = None
-    last: datetime | None = None
+    first: AwareDatetime | None = None
+    last: AwareDatetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -173,8 +172,8 @@ class Rejections(_Wire):
     """All rollouts turned away: the count is of all, ``newest`` holds the last distinct ones, newest first."""
 
     count: int = 0
-    first: datetime | None = None
-    last: datetime | None = None
+    first: AwareDatetime | None = None
+    last: AwareDatetime | None = None
     newest: tuple[Rejection, ...] = ()
 
 
@@ -187,7 +186,7 @@ class Condition(_Wire):
     reason: str
     message: str = ""
     observed_generation: int = 0
-    last_transition_time: datetime | None = None
+    last_transition_time: AwareDatetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -202,8 +201,8 @@ class RecordStatus(_Wire):
     jdbc_url: str = ""
     completed_hashes: Annotated[tuple[Completion, ...], Field(max_length=KEPT)] = ()
     job: JobReference | None = None
-    start_time: datetime | None = None
-    completion_time: datetime | None = None
+    start_time: AwareDatetime | None = None
+    completion_time: AwareDatetime | None = None
     failure: Failure | None = None
     rejections: Rejections = field(default_factory=Rejections)
     conditions: tuple[Condition, ...] = ()

@@ -1,0 +1,82 @@
+"""Hold mode: what waits is stored, but paused."""
+
+from typing import Any
+
+import jsonpatch
+import pytest
+
+from tests.support.builders import merged, record
+from tests.support.rollouts import GONE, HASH, NEXT, NEXT_HASH, OLD, completed, paused, rollout
+from webhook.policy.decision import Decision
+from webhook.policy.inputs import short
+from webhook.policy.reasons import Reason
+from webhook.policy.rollout.hold import hold
+from webhook.policy.rollout.verdict import decide
+
+HELD = "schemagate.io/held"
+MARK = short(NEXT_HASH)
+STORED = record(spec={"mode": "Hold", "firstInstall": "Migrate"})
+
+
+def held(new: dict[str, Any], old: dict[str, Any] | None, stored: Any = STORED) -> Decision:
+    facts = rollout(new, old, stored=stored)
+    return hold(facts, decide(facts))
+
+
+def apply(base: dict[str, Any], decision: Decision) -> dict[str, Any]:
+    found: dict[str, Any] = jsonpatch.apply_patch(base, [step.to_json() for step in decision.patch])
+    return found
+
+
+PAUSED: dict[str, tuple[dict[str, Any], dict[str, Any] | None]] = {
+    "an update": (NEXT, OLD),
+    "a first install": (NEXT, None),
+    "with other annotations": (merged(NEXT, {"metadata": {"annotations": {"a/b": "c"}}}), OLD),
+    "with an old mark": (merged(NEXT, {"metadata": {"annotations": {HELD: "0" * 16}}}), OLD),
+    "somebody resumes it": (NEXT, paused(NEXT, **{HELD: MARK})),
+    "paused by us for another template": (paused(NEXT, **{HELD: "0" * 16}), paused(OLD, **{HELD: "0" * 16})),
+}
+
+
+@pytest.mark.parametrize(("new", "old"), PAUSED.values(), ids=PAUSED.keys())
+def test_what_waits_is_paused_and_marked(new: dict[str, Any], old: dict[str, Any] | None) -> None:
+    found = held(new, old)
+    assert (found.allowed, found.reason, found.message) == (True, Reason.HELD, "")
+    after = apply(new, found)
+    notes = (new["metadata"].get("annotations") or {}) | {HELD: MARK}
+    assert after == merged(new, {"spec": {"paused": True}, "metadata": {"annotations": notes}})
+    again = held(after, old)
+    assert (again.patch, again.allowed) == ((), True)
+
+
+def test_the_user_is_told_once() -> None:
+    found = held(NEXT, OLD)
+    assert found.warnings == (
+        f"schemagate: rollout held (paused) until migration {MARK} is complete: kubectl get gwm ssg -n team-a -w",
+    )
+    assert held(apply(NEXT, found), OLD).warnings == ()
+    assert found.audit["decision"] == "hold"
+
+
+def test_what_a_user_paused_is_left_to_the_user() -> None:
+    found = held(paused(NEXT), OLD)
+    assert (found.reason, found.patch) == (Reason.HELD, ())
+
+
+def test_what_is_complete_is_not_held() -> None:
+    stored = merged(completed(NEXT_HASH, HASH), {"spec": {"mode": "Hold"}})
+    found = held(NEXT, OLD, stored)
+    assert (found.reason, found.patch) == (Reason.MIGRATION_COMPLETE, ())
+
+
+@pytest.mark.parametrize("mode", ["Reject", "Warn", "Audit"])
+@pytest.mark.parametrize(("new", "old"), [(NEXT, OLD), (GONE, OLD), (OLD, OLD), (NEXT, None)])
+def test_in_other_modes_the_mutating_webhook_does_and_says_nothing(
+    new: dict[str, Any], old: dict[str, Any] | None, mode: str
+) -> None:
+    found = held(new, old, record(spec={"mode": mode}))
+    assert (found.allowed, found.message, found.warnings, found.patch) == (True, "", (), ())
+
+
+def test_a_lost_container_is_not_held() -> None:
+    assert held(GONE, OLD).patch == ()

@@ -1,0 +1,266 @@
+"""The verdict: every check by itself, their order, and what mode and phase make of it."""
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from tests.support.builders import (
+    NOW,
+    URL,
+    config_map,
+    config_maps,
+    container,
+    deployment,
+    record,
+)
+from tests.support.rollouts import GONE, HASH, NEXT, NEXT_HASH, OLD, completed, paused, rollout
+from webhook.policy.decision import MESSAGE_LIMIT, Decision
+from webhook.policy.inputs import short
+from webhook.policy.reasons import ALLOWING, Reason
+from webhook.policy.record import Phase
+from webhook.policy.rollout import verdict
+from webhook.policy.rollout.hold import hold
+from webhook.policy.rollout.verdict import CHECKS, decide
+
+RESTARTED = deployment(spec={"template": {"metadata": {"annotations": {"restartedAt": "now"}}}})
+EPHEMERAL = config_maps(config_map(data={"DISKLESS_CONFIG": "true"}))
+
+
+def breaking(base: dict[str, Any], **tweak: str) -> dict[str, Any]:
+    values = {"reason": "outage", "until": "2026-11-22T13:00:00Z", "hash": NEXT_HASH} | tweak
+    notes = {f"schemagate.io/bypass-{name}": value for name, value in values.items()}
+    return {**base, "metadata": base["metadata"] | {"annotations": notes}}
+
+
+VERDICTS: dict[str, tuple[dict[str, Any], str, Reason]] = {
+    "another operation": ({"new": NEXT, "old": OLD, "judged": False}, "not_judged", Reason.NOT_JUDGED),
+    "an object on its way out": (
+        {"new": NEXT, "old": deployment(metadata={"deletionTimestamp": "2026-11-22T12:00:00Z"})},
+        "not_judged",
+        Reason.NOT_JUDGED,
+    ),
+    "never a gateway": ({"new": GONE, "old": GONE}, "not_a_gateway", Reason.NOT_A_GATEWAY),
+    "a new Deployment without one": ({"new": GONE}, "not_a_gateway", Reason.NOT_A_GATEWAY),
+    "a lost container nobody governs": (
+        {"new": GONE, "old": OLD, "governed": False},
+        "not_a_gateway",
+        Reason.NOT_GOVERNED,
+    ),
+    "a lost container": ({"new": GONE, "old": OLD}, "not_a_gateway", Reason.GATEWAY_CONTAINER_LOST),
+    "an annotation that names a container that is not there": (
+        {"new": deployment(metadata={"annotations": {"schemagate.io/gateway-container": "no"}}), "old": OLD},
+        "not_a_gateway",
+        Reason.GATEWAY_CONTAINER_LOST,
+    ),
+    "not governed": ({"new": NEXT, "old": OLD, "governed": False}, "not_governed", Reason.NOT_GOVERNED),
+    "scaled": (
+        {"new": deployment(spec={"replicas": 9}), "old": OLD},
+        "template_unchanged",
+        Reason.TEMPLATE_UNCHANGED,
+    ),
+    "paused with the same template": (
+        {"new": paused(OLD), "old": OLD},
+        "template_unchanged",
+        Reason.TEMPLATE_UNCHANGED,
+    ),
+    "no database": ({"new": NEXT, "old": OLD, "maps": EPHEMERAL}, "no_database", Reason.NO_DATABASE),
+    "restarted": ({"new": RESTARTED, "old": OLD}, "inputs_unchanged", Reason.INPUTS_UNCHANGED),
+    "an older version": (
+        {"new": deployment(container(image="gateway:11.1.00")), "old": OLD},
+        "unsupported_version",
+        Reason.UNSUPPORTED_GATEWAY_VERSION,
+    ),
+    "complete": (
+        {"new": NEXT, "old": OLD, "stored": completed(NEXT_HASH, HASH)},
+        "migration_complete",
+        Reason.MIGRATION_COMPLETE,
+    ),
+    "rolled back": (
+        {"new": NEXT, "old": OLD, "stored": completed(HASH, NEXT_HASH)},
+        "migration_complete",
+        Reason.ROLLED_BACK,
+    ),
+    "resumed and complete": (
+        {"new": NEXT, "old": paused(NEXT), "stored": completed(NEXT_HASH)},
+        "migration_complete",
+        Reason.MIGRATION_COMPLETE,
+    ),
+    "paused": ({"new": paused(NEXT), "old": OLD}, "held", Reason.HELD),
+    "first install by the pods": ({"new": NEXT}, "first_install", Reason.FIRST_INSTALL),
+    "first install by a Job": (
+        {"new": NEXT, "stored": record(spec={"firstInstall": "Migrate"})},
+        "by_mode",
+        Reason.MIGRATION_PENDING,
+    ),
+    "broken glass": ({"new": breaking(NEXT), "old": OLD, "authorized": True}, "bypassed", Reason.BYPASSED),
+    "another image": ({"new": NEXT, "old": OLD}, "by_mode", Reason.MIGRATION_PENDING),
+    "resumed and not complete": ({"new": OLD, "old": paused(OLD)}, "by_mode", Reason.MIGRATION_PENDING),
+    "a gateway container gained": ({"new": OLD, "old": GONE}, "by_mode", Reason.MIGRATION_PENDING),
+    "inputs that cannot be told": (
+        {"new": NEXT, "old": OLD, "maps": config_maps(config_map(data={"SSG_DATABASE_JDBC_URL": "jdbc:x"}))},
+        "by_mode",
+        Reason.INVALID_INPUTS,
+    ),
+}
+
+
+@pytest.mark.parametrize(("facts", "check", "reason"), VERDICTS.values(), ids=VERDICTS.keys())
+def test_the_first_check_that_speaks_decides(facts: dict[str, Any], check: str, reason: Reason) -> None:
+    found = decide(rollout(**facts))
+    assert (found.check, found.reason) == (check, reason)
+    assert found.allowed == (reason in ALLOWING)
+    assert bool(found.message) != found.allowed
+    assert found.audit["reason"] == reason.value
+
+
+def test_the_order_of_the_checks() -> None:
+    assert [check.__name__ for check in CHECKS] == [
+        "not_judged",
+        "not_a_gateway",
+        "not_governed",
+        "template_unchanged",
+        "no_database",
+        "inputs_unchanged",
+        "unsupported_version",
+        "migration_complete",
+        "held",
+        "first_install",
+        "bypassed",
+        "by_mode",
+    ]
+
+
+PHASES: dict[Phase | None, Reason] = {
+    None: Reason.MIGRATION_PENDING,
+    Phase.PENDING: Reason.MIGRATION_PENDING,
+    Phase.WAITING: Reason.MIGRATION_PENDING,
+    Phase.RUNNING: Reason.MIGRATION_RUNNING,
+    Phase.COMPLETE: Reason.MIGRATION_PENDING,
+    Phase.FAILED: Reason.MIGRATION_FAILED,
+    Phase.SUPERSEDED: Reason.MIGRATION_PENDING,
+    Phase.DISABLED: Reason.MIGRATION_PENDING,
+}
+
+
+def in_phase(phase: Phase | None, mode: str, spec_hash: str = NEXT_HASH) -> Decision:
+    status = {"specHash": spec_hash} | ({"phase": phase.value} if phase else {})
+    return decide(rollout(NEXT, OLD, stored=record(spec={"mode": mode}, status=status)))
+
+
+@pytest.mark.parametrize("phase", PHASES)
+def test_what_each_mode_makes_of_each_phase(phase: Phase | None) -> None:
+    reject, held, warn, audit = (in_phase(phase, mode) for mode in ("Reject", "Hold", "Warn", "Audit"))
+    assert (reject.allowed, reject.reason, reject.audit["decision"]) == (False, PHASES[phase], "deny")
+    assert (held.allowed, held.reason, held.audit["decision"]) == (False, Reason.HOLD_NOT_APPLIED, "deny")
+    assert (warn.allowed, warn.reason, warn.audit["decision"]) == (True, PHASES[phase], "would-deny")
+    assert (audit.allowed, audit.reason, audit.audit["decision"]) == (True, PHASES[phase], "would-deny")
+    assert warn.warnings[0].startswith("schemagate: rollout of deployment team-a/ssg")
+    assert (len(warn.warnings), audit.warnings, audit.message, warn.message) == (1, (), "", "")
+
+
+def test_a_phase_of_other_inputs_is_not_theirs() -> None:
+    assert in_phase(Phase.FAILED, "Reject", HASH).reason is Reason.MIGRATION_PENDING
+
+
+@pytest.mark.parametrize(
+    ("mode", "allowed"), [("Reject", False), ("Hold", False), ("Warn", True), ("Audit", True)]
+)
+def test_a_lost_container_goes_by_the_mode(mode: str, allowed: bool) -> None:
+    found = decide(rollout(GONE, OLD, stored=record(spec={"mode": mode})))
+    assert (found.allowed, found.reason) == (allowed, Reason.GATEWAY_CONTAINER_LOST)
+
+
+def test_what_is_allowed_against_the_rule_is_warned_of() -> None:
+    warned = {name: decide(rollout(**facts)).warnings for name, (facts, _, _) in VERDICTS.items()}
+    assert {name: text for name, text in warned.items() if text} == {
+        "an older version": (
+            "schemagate: Gateway 11.1.0 is older than 11.2.2 and migrates its database at start, unguarded",
+        ),
+        "rolled back": (
+            f"schemagate: rolled back to {short(NEXT_HASH)}; the schema is at {short(HASH)}, ahead of it",
+        ),
+        "broken glass": (f"schemagate: gate bypassed for {short(NEXT_HASH)}: outage",),
+    }
+
+
+def test_an_ignored_override_is_warned_of_whatever_the_verdict() -> None:
+    files = config_maps(config_map(data={"DISKLESS_CONFIG": "false"}))
+    for mode in ("Reject", "Warn"):
+        stored = record(spec={"jdbcUrl": URL, "mode": mode})
+        found = decide(rollout(NEXT, OLD, stored=stored, maps=files))
+        assert found.warnings[-1].startswith("schemagate: jdbcUrl of the record is ignored")
+
+
+REFUSED = {
+    "no reason": ({"reason": " "}, True, "schemagate.io/bypass-reason is empty"),
+    "the hash of what runs": ({"hash": HASH}, True, f"schemagate.io/bypass-hash must be {NEXT_HASH[:16]}"),
+    "too late": ({"until": "2026-11-22T11:00:00Z"}, True, "schemagate.io/bypass-until has passed"),
+    "no right": ({}, False, "the user does not hold the verb bypass on gatewaymigrations"),
+}
+
+
+@pytest.mark.parametrize(("tweak", "authorized", "why"), REFUSED.values(), ids=REFUSED.keys())
+def test_a_refused_bypass_is_told_with_the_denial(tweak: dict[str, str], authorized: bool, why: str) -> None:
+    found = decide(rollout(breaking(NEXT, **tweak), OLD, authorized=authorized))
+    assert found.reason is Reason.MIGRATION_PENDING
+    assert found.message.endswith(f"; bypass not honoured: {why}")
+
+
+def test_the_reason_for_refusal_is_not_cut_off() -> None:
+    new = breaking(deployment(container(image="r/" + "x" * 3000)), reason="")
+    found = decide(rollout(new, OLD))
+    assert len(found.message) == MESSAGE_LIMIT
+    assert found.message.endswith("bypass not honoured: schemagate.io/bypass-reason is empty")
+
+
+def test_without_a_clock_no_bypass_is_honoured() -> None:
+    facts = rollout(breaking(NEXT), OLD, authorized=True)
+    found = decide(msgspec.structs.replace(facts, now=None))
+    assert (found.allowed, found.reason) == (False, Reason.MIGRATION_PENDING)
+    assert decide(msgspec.structs.replace(facts, now=NOW)).allowed
+
+
+def test_a_bad_annotation_blocks_even_what_is_complete() -> None:
+    notes = {"schemagate.io/migration-job": "enabled", "schemagate.io/clear-locks": "maybe"}
+    old, new = (merge_notes(base, notes) for base in (OLD, NEXT))
+    found = decide(rollout(new, old, governed=False))
+    assert (found.allowed, found.reason) == (False, Reason.INVALID_INPUTS)
+    assert "Deployment settings: spec.clearLocks" in found.message
+
+
+def merge_notes(base: dict[str, Any], notes: dict[str, str]) -> dict[str, Any]:
+    return {**base, "metadata": base["metadata"] | {"annotations": notes}}
+
+
+def test_every_check_is_total_by_itself_where_it_may_stand_first() -> None:
+    facts = rollout(NEXT, OLD)
+    said = [check(facts) for check in CHECKS]
+    assert [item.reason for item in said if item] == [Reason.MIGRATION_PENDING]
+    with pytest.raises(AssertionError, match="checked before"):
+        verdict.by_mode(rollout(NEXT, OLD, governed=False))
+
+
+def test_audit_holds_closed_words_and_the_hash_only() -> None:
+    assert decide(rollout(NEXT, OLD)).audit == {
+        "decision": "deny",
+        "reason": "MigrationPending",
+        "mode": "Reject",
+        "migration-hash": short(NEXT_HASH),
+    }
+    assert decide(rollout(NEXT, OLD, governed=False)).audit == {"decision": "allow", "reason": "NotGoverned"}
+
+
+def test_a_change_of_a_refused_url_is_a_change() -> None:
+    def with_url(url: str) -> dict[str, Any]:
+        return deployment(container(env=[{"name": "SSG_DATABASE_JDBC_URL", "value": url}]))
+
+    one, other = with_url("jdbc:mysql+srv://a/db"), with_url("jdbc:mysql+srv://b/db")
+    assert decide(rollout(other, one)).reason is Reason.INVALID_INPUTS
+    restarted = {**one, "spec": one["spec"] | {"template": one["spec"]["template"] | {"metadata": {}}}}
+    assert decide(rollout(restarted, one)).reason is Reason.INPUTS_UNCHANGED
+
+
+def test_hold_mode_never_denies_where_the_template_may_wait() -> None:
+    found = rollout(NEXT, OLD, stored=record(spec={"mode": "Hold"}))
+    assert hold(found, decide(found)).allowed

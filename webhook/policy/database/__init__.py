@@ -1,0 +1,1 @@
+"""Which database a JDBC URL names, without its credentials."""

@@ -1,0 +1,287 @@
+"""The life of a migration: what is observed goes in, the next status and the steps to take come out.
+
+::
+
+    (new) ──▶ Pending ──▶ Running ──▶ Complete
+                 │  ▲        │  └────▶ Failed ──(Job deleted, retry, other inputs)──▶ Pending
+                 ▼  │        ▼
+              Waiting     Superseded ──(the old Job ends)──▶ Pending
+       (same database busy)  (other inputs wanted; never killed amid its changes)
+
+First the status takes note of how our Job stands (``_note_job``), whatever is wanted now; then the wanted inputs
+decide. The status is written before the steps are taken, and every step is safe to repeat: a controller that dies
+in between finds its intent in the status (``job`` without ``uid``) and goes on from there.
+"""
+
+from dataclasses import replace
+
+from webhook.policy.image import image_version, knows_modes
+from webhook.policy.inputs import MigrationInputs, short
+from webhook.policy.migration.conditions import with_conditions
+from webhook.policy.migration.job import job_name
+from webhook.policy.migration.observed import (
+    ClearRetry,
+    CreateJob,
+    DeleteJob,
+    JobPhase,
+    MarkMigrated,
+    Observed,
+    ObservedJob,
+    Plan,
+    Step,
+    Unpause,
+)
+from webhook.policy.record import (
+    KEPT,
+    Completion,
+    Evidence,
+    Failure,
+    FailureClass,
+    JobReference,
+    Phase,
+    RecordStatus,
+    Runner,
+)
+
+_NOT_OF_A_JOB = frozenset({FailureClass.INVALID_INPUTS, FailureClass.JOB_VANISHED})
+_SHORTEST_RETRY = len(short("0" * 64))
+
+
+def plan(observed: Observed) -> Plan:
+    """Give the next status and steps. A plan carried out and observed again ends in one without steps."""
+    decided = _decide(_with_status(observed, _note_job(observed)))
+    steps = decided.steps
+    if decided.status.phase is not Phase.FAILED and _retry_asked(observed, decided.status.spec_hash):
+        # First of all: once the new Job exists, a retry that is still there would stand for another attempt.
+        steps = (ClearRetry(), *steps)
+    status = replace(decided.status, observed_generation=observed.record.generation)
+    return Plan(with_conditions(status, observed.record.status, observed.now), steps)
+
+
+def _note_job(observed: Observed) -> RecordStatus:
+    """Take note of our Job: its UID, and how it ended. Success is for its own hash, wanted or not."""
+    status, job = observed.record.status, _our_job(observed)
+    if job is None or status.job is None:
+        return status
+    reference = replace(status.job, uid=job.uid)
+    status = replace(status, job=reference)
+    if job.phase is JobPhase.ACTIVE or status.completion(reference.hash) is not None:
+        return status
+    if _ended_badly(status) and status.failure and status.failure.classification is not FailureClass.UNKNOWN:
+        # The first look had the pods and the log; evidence once found wrong is not mended by a later one.
+        return status
+    if job.phase is JobPhase.SUCCEEDED and job.tampered is None:
+        return replace(_completed(status, _completion(reference, job, observed, Evidence.JOB)), failure=None)
+    return replace(status, failure=_failure(job))
+
+
+def _decide(observed: Observed) -> Plan:
+    wanted, governance, job = _wanted(observed), observed.governance, _our_job(observed)
+    status = observed.record.status
+    active = status.job if job is not None and job.phase is JobPhase.ACTIVE else None
+    if governance is None:
+        return _disabled(observed, active)
+    if active is not None and (wanted is None or active.hash != wanted.spec_hash):
+        # What needs no migration, or has had one, need not wait for it.
+        steps = _wake(observed, wanted) if wanted is None or status.completion(wanted.spec_hash) else ()
+        return Plan(replace(status, phase=Phase.SUPERSEDED, complete=False, failure=None), steps)
+    if wanted is None:
+        kept = status.failure if _ended_badly(status) else None
+        return Plan(replace(status, phase=Phase.DISABLED, complete=False, failure=kept), _wake(observed, None))
+    problem = wanted.problem or governance.problem
+    if problem:
+        failure = Failure(classification=FailureClass.INVALID_INPUTS, message=problem)
+        return Plan(_fresh(status, wanted, Phase.FAILED, failure))
+    if active is None:
+        observed = _with_status(observed, _adopt(observed))
+    if observed.record.status.completion(wanted.spec_hash) is not None:
+        return _complete(observed, wanted)
+    if governance.spec.runner is Runner.EXTERNAL and active is None:
+        return _external(observed, wanted)
+    return _migrate(observed, wanted)
+
+
+def _wanted(observed: Observed) -> MigrationInputs | None:
+    """Give the inputs to be migrated; None without a database, or for a Gateway that cannot be told to skip."""
+    governance, target = observed.governance, observed.target
+    if governance is None or target is None or target.desired is None:
+        return None
+    version = image_version(target.desired.image, governance.spec.gateway_version)
+    return None if knows_modes(version) is False else target.desired
+
+
+def _disabled(observed: Observed, active: JobReference | None) -> Plan:
+    """Let go of everything, but for a Job amid its changes."""
+    status, job = observed.record.status, _our_job(observed)
+    kept = status.failure if _ended_badly(status) else None
+    steps: tuple[Step, ...] = ()
+    if status.job is not None and job is not None and active is None:
+        steps = (DeleteJob(status.job),)
+    return Plan(replace(status, phase=Phase.DISABLED, complete=False, failure=kept), steps + _wake(observed, None))
+
+
+def _adopt(observed: Observed) -> RecordStatus:
+    """Take what runs for complete: once as the baseline, later only where pods migrated by themselves.
+
+    Later it takes a rollout, which brings another image. Otherwise a database that a ConfigMap changed under
+    running pods would count as migrated by them.
+    """
+    target, status = observed.target, observed.record.status
+    running = target.running if target else None
+    if target is None or running is None or running.problem or not target.settled:
+        return status
+    if status.completion(running.spec_hash) is not None:
+        return status
+    baseline = not status.spec_hash and not status.completed_hashes and not observed.skipping
+    rolled_out = all(done.image != running.image for done in status.completed_hashes)
+    if not baseline and not (observed.self_migrated and rolled_out):
+        return status
+    done = Completion(
+        hash=running.spec_hash,
+        image=running.image,
+        database=running.database or "",
+        time=observed.now,
+        evidence=Evidence.ADOPTED,
+    )
+    return _completed(status, done)
+
+
+def _complete(observed: Observed, inputs: MigrationInputs) -> Plan:
+    """Complete once is complete; wake what waits for it."""
+    status = _fresh(observed.record.status, inputs, Phase.COMPLETE)
+    done = status.completion(inputs.spec_hash)
+    completion_time = done.time if done else None
+    return Plan(replace(status, complete=True, completion_time=completion_time), _wake(observed, inputs))
+
+
+def _wake(observed: Observed, complete: MigrationInputs | None) -> tuple[Step, ...]:
+    """Let a Deployment go on that we hold; tell an operator that retries a denied one that it may pass now."""
+    target = observed.target
+    if target is not None and target.held:
+        return (Unpause(),)
+    if target is None or complete is None or target.running == complete:
+        return ()
+    mark = short(complete.spec_hash)
+    return (MarkMigrated(mark),) if observed.migrated_mark != mark else ()
+
+
+def _external(observed: Observed, inputs: MigrationInputs) -> Plan:
+    """Follow the Job of an operator or chart; none of ours."""
+    status, job = observed.record.status, observed.external
+    if job is None:
+        return Plan(replace(_fresh(status, inputs, Phase.PENDING), job=None))
+    reference = JobReference(name=job.name, hash=inputs.spec_hash, image=inputs.image)
+    reference = replace(reference, uid=job.uid, database=inputs.database or "")
+    if job.phase is JobPhase.SUCCEEDED and job.tampered is None:
+        done = _completion(reference, job, observed, Evidence.EXTERNAL)
+        return _complete(_with_status(observed, _completed(replace(status, job=None), done)), inputs)
+    if job.phase is JobPhase.ACTIVE:
+        return Plan(replace(_fresh(status, inputs, Phase.RUNNING), job=None))
+    return Plan(replace(_fresh(status, inputs, Phase.FAILED, _failure(job)), job=None))
+
+
+def _migrate(observed: Observed, inputs: MigrationInputs) -> Plan:
+    """Run the Job for these inputs, which are not complete. A failure blocks until somebody acts on it."""
+    status, job = observed.record.status, _our_job(observed)
+    reference = status.job
+    if reference is None or reference.hash != inputs.spec_hash:
+        return _start(observed, inputs, attempt=1)
+    if job is not None and job.phase is JobPhase.ACTIVE:
+        return Plan(_fresh(status, inputs, Phase.RUNNING))
+    if not reference.uid:
+        # The intent of a pass that got no further. A name taken by a Job not ours is neither adopted nor freed.
+        taken = observed.job is not None and observed.job.name == reference.name
+        return _start(observed, inputs, attempt=reference.attempts + taken)
+    deleted = job is None and _ended_badly(status)
+    if deleted or _retry_asked(observed, inputs.spec_hash):
+        return _start(observed, inputs, attempt=reference.attempts + 1)
+    if job is not None:
+        return Plan(_fresh(status, inputs, Phase.FAILED, status.failure))
+    vanished = Failure(
+        classification=FailureClass.JOB_VANISHED,
+        message=f"Job {reference.name} vanished while it ran; what it did to the schema is not known",
+    )
+    return Plan(_fresh(status, inputs, Phase.FAILED, vanished))
+
+
+def _start(observed: Observed, inputs: MigrationInputs, *, attempt: int) -> Plan:
+    """Write down the attempt, and make its Job unless the database is busy."""
+    status, record = observed.record.status, observed.record
+    reference = JobReference(
+        name=job_name(record.namespace, record.name, inputs.spec_hash, attempt),
+        hash=inputs.spec_hash,
+        attempts=attempt,
+        image=inputs.image,
+        database=inputs.database or "",
+    )
+    # An attempt that is tried again keeps its time: a status that changed by itself would wake us for ever.
+    again = status.phase is Phase.PENDING and status.job == reference
+    started = status.start_time if again and status.start_time else observed.now
+    if observed.busy is not None:
+        waiting = replace(_fresh(status, inputs, Phase.WAITING), job=reference)
+        return Plan(replace(waiting, start_time=None, completion_time=None))
+    pending = replace(_fresh(status, inputs, Phase.PENDING), job=reference)
+    return Plan(replace(pending, start_time=started, completion_time=None), (CreateJob(reference),))
+
+
+def _our_job(observed: Observed) -> ObservedJob | None:
+    """Give the observed Job if it is the one that the status names: by UID once known, before that by owner."""
+    reference, job = observed.record.status.job, observed.job
+    if reference is None or job is None or job.name != reference.name:
+        return None
+    ours = job.uid == reference.uid if reference.uid else job.ours
+    return job if ours else None
+
+
+def _retry_asked(observed: Observed, spec_hash: str) -> bool:
+    """Tell whether a person asks for another attempt at exactly this hash."""
+    retry = observed.record.retry
+    return len(retry) >= _SHORTEST_RETRY and spec_hash.startswith(retry)
+
+
+def _ended_badly(status: RecordStatus) -> bool:
+    """Tell whether the status holds how its Job ended, and that it was not well."""
+    return status.failure is not None and status.failure.classification not in _NOT_OF_A_JOB
+
+
+def _failure(job: ObservedJob) -> Failure:
+    if job.phase is JobPhase.SUCCEEDED:
+        return Failure(classification=FailureClass.EVIDENCE_TAMPERED, message=job.tampered or "")
+    return job.failure or Failure()
+
+
+def _fresh(
+    status: RecordStatus, inputs: MigrationInputs, phase: Phase, failure: Failure | None = None
+) -> RecordStatus:
+    """Give the status for these inputs; the Job of other inputs is dropped, that of these kept."""
+    return replace(
+        status,
+        phase=phase,
+        spec_hash=inputs.spec_hash,
+        complete=False,
+        image=inputs.image,
+        jdbc_url=inputs.jdbc_url,
+        job=status.job if status.job and status.job.hash == inputs.spec_hash else None,
+        failure=failure,
+    )
+
+
+def _completion(reference: JobReference, job: ObservedJob, observed: Observed, evidence: Evidence) -> Completion:
+    return Completion(
+        hash=reference.hash,
+        image=reference.image,
+        image_id=job.image_id,
+        database=reference.database,
+        time=observed.now,
+        evidence=evidence,
+        job_uid=job.uid,
+        pod_uid=job.pod_uid,
+    )
+
+
+def _completed(status: RecordStatus, done: Completion) -> RecordStatus:
+    return replace(status, completed_hashes=(done, *status.completed_hashes)[:KEPT])
+
+
+def _with_status(observed: Observed, status: RecordStatus) -> Observed:
+    return replace(observed, record=replace(observed.record, status=status))

@@ -1,0 +1,102 @@
+"""What is observed of a migration, and the steps that may follow: the values that go into a plan and come out."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from webhook.policy.governance import Governance
+from webhook.policy.migration.target import Target
+from webhook.policy.record import Failure, JobReference, Record, RecordStatus
+
+
+class JobPhase(StrEnum):
+    """Where an observed Job stands."""
+
+    ACTIVE = "Active"
+    SUCCEEDED = "Succeeded"
+    FAILED = "Failed"
+
+
+@dataclass(frozen=True, slots=True)
+class ObservedJob:
+    """The Job of the name that the status holds, read live while the status holds no UID.
+
+    ``ours`` means that the record owns it and that it does the work of the one that we would make
+    (``evidence.is_made_by``): anyone who may create Jobs can write our name into ``ownerReferences``.
+    ``tampered`` says what the evidence check found wrong with a Job that succeeded. ``failure`` is the
+    classified failure of one that failed.
+    """
+
+    name: str
+    uid: str
+    phase: JobPhase
+    ours: bool = True
+    tampered: str | None = None
+    failure: Failure | None = None
+    pod_uid: str = ""
+    image_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """All that the next step depends on.
+
+    ``governance`` is None when nothing asks for the record any more or it is disabled. ``target`` is None
+    without a stored Deployment. ``self_migrated`` says that all pods of the stored template run in mode
+    default, ``skipping`` that one at least runs in mode skip: such pods tell nothing about the schema.
+    ``busy`` names the record that migrates the same database now. ``external`` is the Job of an operator or
+    chart that migrates the wanted inputs, for the runner External.
+    """
+
+    record: Record
+    governance: Governance | None
+    target: Target | None
+    job: ObservedJob | None
+    now: datetime
+    self_migrated: bool = False
+    busy: str | None = None
+    migrated_mark: str = ""
+    skipping: bool = False
+    external: ObservedJob | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CreateJob:
+    """Create the Job that the status names; a name that is taken by another is told by the next observation."""
+
+    job: JobReference
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteJob:
+    """Delete our Job, by name and UID."""
+
+    job: JobReference
+
+
+@dataclass(frozen=True, slots=True)
+class Unpause:
+    """Let a Deployment that we hold go on."""
+
+
+@dataclass(frozen=True, slots=True)
+class MarkMigrated:
+    """Annotate the Deployment with the completed hash: that wakes the stock operator out of its back-off."""
+
+    mark: str
+
+
+@dataclass(frozen=True, slots=True)
+class ClearRetry:
+    """Take the retry annotation off the record: it stands for one attempt."""
+
+
+Step = CreateJob | DeleteJob | Unpause | MarkMigrated | ClearRetry
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The status to write first, and the steps to take then, in order."""
+
+    status: RecordStatus
+    steps: tuple[Step, ...] = ()

@@ -1,0 +1,28 @@
+"""Taking credentials out of free text: a log that nobody wrote with us in mind."""
+
+import re
+
+_NAME = r"[\w.%-]*(?:assw|pwd|passphrase|secret|token|credential|pass\b)[\w.%-]*"
+_VALUE = r"""(?:"[^"]*"|'[^']*'|[^\s&,;<)]+)"""
+
+# Each keeps what stands before the credential, in its first group. Too much taken is no harm; too little is.
+_CREDENTIALS = tuple(
+    re.compile(pattern, re.IGNORECASE)
+    for pattern in (
+        r"(://)\S*(?=@)",  # user info of a URL, up to the last @ of the word
+        r"(authorization[\"']?\s*[:=]\s*[\"']?\w+\s+)\S+",
+        rf"([\"']?{_NAME}[\"']?\s*[=:]\s*){_VALUE}",
+        rf"(<{_NAME}>)[^<]*",
+        rf"(--?{_NAME}\s+){_VALUE}",
+        r"([?&;][\w.]*%[\w.%]*=)[^\s&]*",  # a property whose name is percent-encoded may be any
+        r"([?&;(,\s](?:user|username|user_name)\s*=\s*)[^\s&,;)]+",
+    )
+)
+_MASK = r"\g<1>***"
+
+
+def redact(text: str) -> str:
+    """Give the text with a mask in place of every credential that can be told from its surroundings."""
+    for pattern in _CREDENTIALS:
+        text = pattern.sub(_MASK, text)
+    return text

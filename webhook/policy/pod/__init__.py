@@ -1,0 +1,1 @@
+"""Which environment a Gateway pod starts with."""

@@ -1,0 +1,118 @@
+"""The facts about one Deployment request, gathered before anything is decided."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+import msgspec
+
+from webhook.policy.environment import config_maps_of
+from webhook.policy.gateway import gateway_container, mounts
+from webhook.policy.governance import Governance
+from webhook.policy.inputs import MigrationInputs
+from webhook.policy.names import LICENSE_PATH
+from webhook.policy.objects import Container, Deployment, ObjectMeta, PodTemplate
+from webhook.policy.rollout.bypass import Bypass
+from webhook.policy.value import Value
+
+
+class Workload(Value, frozen=True):
+    """A Deployment as one side of a request: decoded template and gateway container, if it has one."""
+
+    deployment: Deployment
+    template: PodTemplate
+    gateway: Container | None
+
+    @classmethod
+    def of(cls, deployment: Deployment, template: PodTemplate | None = None) -> "Workload":
+        """Look into a Deployment; pass the template where it is decoded already."""
+        template = template or deployment.template()
+        return cls(deployment, template, gateway_container(template.spec, (deployment.metadata,)))
+
+    def at(self, name: str) -> "Workload":
+        """Give the same with the container of this name as the Gateway, where there is one."""
+        found = (item for item in self.template.spec.containers or () if item.name == name)
+        return msgspec.structs.replace(self, gateway=next(found, self.gateway))
+
+    @property
+    def meta(self) -> ObjectMeta:
+        """The Deployment's metadata."""
+        return self.deployment.metadata
+
+    @property
+    def paused(self) -> bool:
+        """Whether no pod of a new template starts."""
+        return self.deployment.spec.paused
+
+
+class Change(Value, frozen=True):
+    """What a request does to a Deployment. ``old`` is None on CREATE."""
+
+    namespace: str
+    name: str
+    new: Workload
+    old: Workload | None
+    template_unchanged: bool
+    judged: bool = True
+
+    @classmethod
+    def between(cls, namespace: str, new: Deployment, old: Deployment | None, *, judged: bool = True) -> "Change":
+        """Compare two states of a Deployment; ``judged`` is False for other operations than create and update."""
+        same = old is not None and new.same_template(old)
+        fresh = Workload.of(new)
+        before = Workload.of(old, fresh.template if same else None) if old is not None else None
+        return cls(namespace, new.metadata.name, fresh, before, same, judged)
+
+    def others(self) -> tuple["Change", ...]:
+        """Give the change of every further container that may be a Gateway: a decoy hides nothing.
+
+        Those are all that mount the license, and the one that was the Gateway before.
+        """
+        if not self.starts_pods or self.new.gateway is None:
+            return ()
+        before = self.old.gateway.name if self.old is not None and self.old.gateway is not None else None
+        return tuple(
+            msgspec.structs.replace(
+                self, new=self.new.at(container.name), old=self.old and self.old.at(container.name)
+            )
+            for container in self.new.template.spec.containers or ()
+            if container is not self.new.gateway and (mounts(container, LICENSE_PATH) or container.name == before)
+        )
+
+    @property
+    def resumes(self) -> bool:
+        """Whether the request lets a paused Deployment go on."""
+        return self.old is not None and self.old.paused and not self.new.paused
+
+    @property
+    def starts_pods(self) -> bool:
+        """Whether the request may start pods of another template: only then are inputs looked at."""
+        return self.resumes or not self.template_unchanged
+
+    @property
+    def metas(self) -> Sequence[ObjectMeta]:
+        """Metadata of the new and the old object: a wish dropped in this very request still counts."""
+        return [side.meta for side in (self.new, self.old) if side is not None]
+
+    @property
+    def config_maps(self) -> frozenset[str]:
+        """Names of the ConfigMaps that must be read before the request can be judged."""
+        if not self.starts_pods:
+            return frozenset()
+        sides = (self.new, self.old)
+        return frozenset().union(*(config_maps_of(side.gateway) for side in sides if side and side.gateway))
+
+
+class Rollout(Value, frozen=True):
+    """A change with everything that the verdict depends on.
+
+    ``inputs`` and ``old_inputs`` are None where the Gateway has no database, has no gateway container, or where
+    the change starts no pods. ``authorized`` says whether the user may break glass. ``now`` is aware.
+    """
+
+    change: Change
+    governance: Governance | None
+    inputs: MigrationInputs | None = None
+    old_inputs: MigrationInputs | None = None
+    bypass: Bypass | None = None
+    authorized: bool = False
+    now: datetime | None = None

@@ -1,0 +1,227 @@
+"""The verdict on a Deployment request: an ordered list of checks, the first that speaks wins.
+
+To add a check: write a function that takes a Rollout and gives a Decision or None, put it into CHECKS where it
+belongs, give it a Reason, and add a golden case.
+"""
+
+from collections.abc import Callable
+
+from webhook.policy.decision import MESSAGE_LIMIT, WARNING_LIMIT, Decision, printable
+from webhook.policy.governance import Governance
+from webhook.policy.image import image_version, knows_modes
+from webhook.policy.inputs import MigrationInputs, short
+from webhook.policy.names import FIRST_SUPPORTED
+from webhook.policy.reasons import Reason
+from webhook.policy.record import FirstInstall, Mode, Phase
+from webhook.policy.rollout import messages
+from webhook.policy.rollout.bypass import refusal
+from webhook.policy.rollout.change import Rollout
+
+Check = Callable[[Rollout], Decision | None]
+
+
+def decide(rollout: Rollout) -> Decision:
+    """Judge a rollout. Total: the last check always speaks."""
+    for check in CHECKS:
+        decision = check(rollout)
+        if decision is not None:
+            return decision
+    raise AssertionError("the last check decides every rollout")
+
+
+def not_judged(rollout: Rollout) -> Decision | None:
+    """Other operations than create and update, and objects on their way out, are none of our business."""
+    going = any(meta.deletion_timestamp for meta in rollout.change.metas)
+    return _allow(rollout, Reason.NOT_JUDGED, "not_judged") if going or not rollout.change.judged else None
+
+
+def not_a_gateway(rollout: Rollout) -> Decision | None:
+    """Without a gateway container before or after there is nothing to guard."""
+    change = rollout.change
+    if change.new.gateway is not None:
+        return None
+    if change.old is None or change.old.gateway is None:
+        return _allow(rollout, Reason.NOT_A_GATEWAY, "not_a_gateway")
+    if rollout.governance is None:
+        return _allow(rollout, Reason.NOT_GOVERNED, "not_a_gateway")
+    # Renaming the container away is no way around the gate.
+    return _blocked(rollout, rollout.governance, Reason.GATEWAY_CONTAINER_LOST, "not_a_gateway")
+
+
+def not_governed(rollout: Rollout) -> Decision | None:
+    """Nobody asked."""
+    return _allow(rollout, Reason.NOT_GOVERNED, "not_governed") if rollout.governance is None else None
+
+
+def template_unchanged(rollout: Rollout) -> Decision | None:
+    """Scaling, annotations and an operator's no-op patches start no pod of another kind."""
+    unchanged = not rollout.change.starts_pods
+    return _allow(rollout, Reason.TEMPLATE_UNCHANGED, "template_unchanged") if unchanged else None
+
+
+def no_database(rollout: Rollout) -> Decision | None:
+    """Without a schema in MySQL there is nothing to migrate."""
+    return _allow(rollout, Reason.NO_DATABASE, "no_database") if rollout.inputs is None else None
+
+
+def inputs_unchanged(rollout: Rollout) -> Decision | None:
+    """A restart, other Java arguments or other resources need no migration."""
+    same = rollout.inputs == rollout.old_inputs and not rollout.change.resumes
+    return _allow(rollout, Reason.INPUTS_UNCHANGED, "inputs_unchanged") if same else None
+
+
+def unsupported_version(rollout: Rollout) -> Decision | None:
+    """Older Gateways ignore the modes, so that their pods migrate by themselves as ever."""
+    inputs, governance = _judged(rollout)
+    version = image_version(inputs.image, governance.spec.gateway_version)
+    if knows_modes(version) is not False:
+        return None
+    first = ".".join(str(part) for part in FIRST_SUPPORTED)
+    warning = f"schemagate: Gateway {version} is older than {first} and migrates its database at start, unguarded"
+    return _allow(rollout, Reason.UNSUPPORTED_GATEWAY_VERSION, "unsupported_version", warning)
+
+
+def migration_complete(rollout: Rollout) -> Decision | None:
+    """What is migrated may start; what was migrated earlier may too, since a rollback must never wait."""
+    inputs, governance = _judged(rollout)
+    if _problem(inputs, governance) or governance.status.completion(inputs.spec_hash) is None:
+        return None
+    if governance.status.completed_hashes[0].hash == inputs.spec_hash:
+        return _allow(rollout, Reason.MIGRATION_COMPLETE, "migration_complete")
+    newest = governance.status.completed_hashes[0]
+    warning = (
+        f"schemagate: rolled back to {short(inputs.spec_hash)}; the schema is at {short(newest.hash)}, ahead of it"
+    )
+    return _allow(rollout, Reason.ROLLED_BACK, "migration_complete", warning)
+
+
+def held(rollout: Rollout) -> Decision | None:
+    """A paused Deployment starts no pod."""
+    return _allow(rollout, Reason.HELD, "held") if rollout.change.new.paused else None
+
+
+def first_install(rollout: Rollout) -> Decision | None:
+    """A first install has no old pods to protect, and refused it could never converge under Helm."""
+    new = rollout.change.old is None and _judged(rollout)[1].first_install is FirstInstall.GATEWAY
+    return _allow(rollout, Reason.FIRST_INSTALL, "first_install") if new else None
+
+
+def bypassed(rollout: Rollout) -> Decision | None:
+    """Break-glass, honoured or not: a refused one is told together with the denial."""
+    inputs, _ = _judged(rollout)
+    if rollout.bypass is None or _bypass_refusal(rollout, inputs) is not None:
+        return None
+    warning = f"schemagate: gate bypassed for {short(inputs.spec_hash)}: {rollout.bypass.reason}"
+    return _allow(rollout, Reason.BYPASSED, "bypassed", warning)
+
+
+def by_mode(rollout: Rollout) -> Decision:
+    """Nothing spoke for the rollout: what happens now is what the mode says."""
+    inputs, governance = _judged(rollout)
+    if _problem(inputs, governance):
+        reason = Reason.INVALID_INPUTS
+    elif governance.mode is Mode.HOLD:
+        reason = Reason.HOLD_NOT_APPLIED
+    else:
+        reason = _REASON_BY_PHASE.get(_phase(inputs, governance) or Phase.PENDING, Reason.MIGRATION_PENDING)
+    return _blocked(rollout, governance, reason, "by_mode")
+
+
+CHECKS: tuple[Check, ...] = (
+    not_judged,  # 1. other operations, deletion
+    not_a_gateway,  # 2. no gateway container, or one that the update loses
+    not_governed,  # 3. nobody asked
+    template_unchanged,  # 4. before all that needs a ConfigMap: most requests end here
+    no_database,  # 3, second half. Needs the environment; allows like its neighbours
+    inputs_unchanged,  # 5. restart, Java arguments, resources
+    unsupported_version,  # 6. before 11.2.2
+    migration_complete,  # 7. complete, newest or not
+    held,  # 8. paused
+    first_install,  # 9. CREATE where pods migrate by themselves
+    bypassed,  # 10. break-glass
+    by_mode,  # 11. Reject, Hold, Warn, Audit
+)
+
+_REASON_BY_PHASE = {
+    Phase.RUNNING: Reason.MIGRATION_RUNNING,
+    Phase.FAILED: Reason.MIGRATION_FAILED,
+}
+
+
+def _judged(rollout: Rollout) -> tuple[MigrationInputs, Governance]:
+    """Give what the checks before have made certain."""
+    if rollout.inputs is None or rollout.governance is None:
+        raise AssertionError("checked before: governed, and with a database")
+    return rollout.inputs, rollout.governance
+
+
+def _problem(inputs: MigrationInputs, governance: Governance) -> str | None:
+    return inputs.problem or governance.problem
+
+
+def _phase(inputs: MigrationInputs, governance: Governance) -> Phase | None:
+    """Give the phase of these inputs; a record that is busy with others has not begun these."""
+    status = governance.status
+    return status.phase if status.spec_hash == inputs.spec_hash else None
+
+
+def _bypass_refusal(rollout: Rollout, inputs: MigrationInputs) -> str | None:
+    if rollout.bypass is None:
+        return None
+    if rollout.now is None:
+        return "the time is not known"
+    return refusal(rollout.bypass, inputs.spec_hash, now=rollout.now, authorized=rollout.authorized)
+
+
+def _allow(rollout: Rollout, reason: Reason, check: str, warning: str = "") -> Decision:
+    return Decision(
+        allowed=True,
+        reason=reason,
+        check=check,
+        warnings=_warnings(rollout, warning) if warning else _warnings(rollout),
+        audit=_audit(rollout, "warn" if warning else "allow", reason),
+    )
+
+
+def _blocked(rollout: Rollout, governance: Governance, reason: Reason, check: str) -> Decision:
+    """Carry out the mode: deny, let through with a warning, or only record."""
+    message = messages.blocked(rollout, governance, reason)
+    refused = _bypass_refusal(rollout, rollout.inputs) if rollout.inputs else None
+    if refused:
+        refused = f"; bypass not honoured: {refused}"
+        message = printable(message, MESSAGE_LIMIT - len(refused)) + refused
+    if governance.mode is Mode.AUDIT:
+        return Decision(allowed=True, reason=reason, check=check, audit=_audit(rollout, "would-deny", reason))
+    if governance.mode is Mode.WARN:
+        return Decision(
+            allowed=True,
+            reason=reason,
+            check=check,
+            warnings=_warnings(rollout, f"schemagate: {message}"),
+            audit=_audit(rollout, "would-deny", reason),
+        )
+    return Decision(
+        allowed=False,
+        reason=reason,
+        check=check,
+        message=message,
+        warnings=_warnings(rollout),
+        audit=_audit(rollout, "deny", reason),
+    )
+
+
+def _warnings(rollout: Rollout, *first: str) -> tuple[str, ...]:
+    inputs = rollout.inputs.warnings if rollout.inputs else ()
+    if not first and not inputs:
+        return ()
+    return tuple(printable(note, WARNING_LIMIT) for note in (*first, *(f"schemagate: {note}" for note in inputs)))
+
+
+def _audit(rollout: Rollout, decision: str, reason: Reason) -> dict[str, str]:
+    """Give the audit annotations: closed words and the hash, never text of the object."""
+    notes = {"decision": decision, "reason": reason.value}
+    if rollout.governance is not None:
+        notes["mode"] = rollout.governance.mode.value
+    if rollout.inputs is not None:
+        notes["migration-hash"] = short(rollout.inputs.spec_hash)
+    return notes
