@@ -43,7 +43,7 @@ def data_of(items: list[Located]) -> dict[str, object]:
     ("content", "line", "said"),
     [
         ("a: b\nc: [1\nd: e\n", 3, "expected ',' or ']'"),
-        ("kind: x\nspec:\n\tname: y\n", 3, "\\t"),
+        ("kind: x\nspec:\n\tname: y\n", 3, "(a tab; indent with spaces)"),
         (f"{CONFIG_MAP}---\nc: {{\n", 7, ""),
         ("a: *nothing\n", 1, "undefined alias"),
         ("a: !!python/object:os.system {}\n", 1, "could not determine a constructor"),
@@ -191,7 +191,7 @@ def test_json_may_write_a_character_as_two_escapes(write: Callable[..., Any]) ->
 
 def test_half_a_character_is_refused(write: Callable[..., Any]) -> None:
     path = write(CONFIG_MAP + 'data: {a: "\\ud83d"}\n')
-    assert told(path) == f"{path}:5: not YAML: half of a surrogate pair"
+    assert told(path) == f"{path}:5: not YAML: found invalid Unicode character escape code"
 
 
 @pytest.mark.parametrize(

@@ -2,26 +2,21 @@
 
 import difflib
 import os
-import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
 
-import msgspec
 import yaml
 
+from webhook.embedded.documents import documents
 from webhook.errors import SourceError
 from webhook.policy.names import GROUP as RECORD_GROUP
 
 STDIN = "-"
 _SUFFIXES = frozenset({".yaml", ".yml", ".json"})
 _BYTE_LIMIT = 64 * 1024 * 1024
-_ALIASED = 10
-"""How many times larger a document may be once its aliases are written out."""
-_DEPTH_LIMIT = 64
-"""How deep an object may be nested; the deepest of Kubernetes' own need half of it."""
 
 USED_KINDS: Mapping[str, str] = {
     "AdmissionReview": "admission.k8s.io/v1",
@@ -62,68 +57,19 @@ class Located:
         return self.kind in USED_KINDS
 
 
-class _Loader(yaml.SafeLoader):
-    """YAML as Kubernetes reads it: times, ``=`` and ``1:30`` are text, keys are text and stand once."""
-
-    def construct_scalar(self, node: yaml.ScalarNode | yaml.MappingNode) -> Any:
-        """Construct a scalar; half of a character cannot be written down again."""
-        value = super().construct_scalar(node)
-        if isinstance(value, str) and not value.isascii() and any("\ud800" <= char <= "\udfff" for char in value):
-            raise yaml.MarkedYAMLError(problem="half of a surrogate pair", problem_mark=node.start_mark)
-        return value
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:  # noqa: FBT001, FBT002
-        """Construct a mapping with text for keys."""
-        _refuse_duplicates(node)
-        self.flatten_mapping(node)
-        return {
-            _key(self.construct_object(key, deep=True), key): self.construct_object(value, deep=deep)
-            for key, value in node.value
-        }
-
-
-_TEXT = frozenset({"tag:yaml.org,2002:timestamp", "tag:yaml.org,2002:value", "tag:yaml.org,2002:int"})
-_Loader.yaml_implicit_resolvers = {
-    first: [(tag, pattern) for tag, pattern in resolvers if tag not in _TEXT]
-    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
-}
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:int",
-    re.compile(r"^[-+]?(?:0b[01_]{1,63}|0[0-7_]{0,20}|[1-9][0-9_]{0,18}|0x[0-9a-fA-F_]{1,15})$", re.ASCII),
-    list("-+0123456789"),
-)
-
-
-def _refuse_duplicates(node: yaml.MappingNode) -> None:
-    """Refuse a key that stands twice: of the two values one would be lost."""
-    seen = set()
-    for key, _ in node.value:
-        if isinstance(key, yaml.ScalarNode) and key.tag != "tag:yaml.org,2002:merge":
-            if key.value in seen:
-                raise yaml.MarkedYAMLError(
-                    problem=f"the key {key.value[:80]!r} is there twice", problem_mark=key.start_mark
-                )
-            seen.add(key.value)
-
-
-def _key(key: Any, node: yaml.Node) -> str:
-    """Give a key as text, as Kubernetes does: ``on: x`` has the key ``true``."""
-    if isinstance(key, str):
-        return key
-    if isinstance(key, bool):
-        return str(key).lower()
-    if isinstance(key, int | float):
-        return str(key)
-    raise yaml.MarkedYAMLError(problem="a key that is no text; quote it", problem_mark=node.start_mark)
-
-
 def load(paths: Iterable[str]) -> list[Located]:
     """Load all objects from files, folders (searched through) or ``-`` for standard input.
 
     Lists are taken apart. Raises SourceError, with file and line, for what cannot be read, is no YAML, is no
     Kubernetes object, or looks like a misspelt kind that is read.
     """
-    return [located for path in paths for file in _files(path) for located in _documents(file)]
+    return [
+        located
+        for path in paths
+        for file in _files(path)
+        for manifest, node in documents(_read(file), file)
+        for located in _objects(manifest, node, file)
+    ]
 
 
 def _files(path: str) -> Iterator[str]:
@@ -134,70 +80,6 @@ def _files(path: str) -> Iterator[str]:
     if not found:
         raise SourceError(f"{path}: no .yaml, .yml or .json file in this folder")
     yield from (str(item) for item in found)
-
-
-def _documents(path: str) -> Iterator[Located]:
-    text = _read(path)
-    as_json = _json(text)
-    try:
-        # JSON is YAML but for its tabs and its pairs of escapes: the latter is asked for the lines alone.
-        loader = _Loader(text if as_json is None else text.replace("\t", " "))
-    except yaml.reader.ReaderError as error:
-        line = text.count("\n", 0, error.position) + 1
-        raise SourceError(
-            f"{path}:{line}: not YAML: the character U+{error.character:04X} is not allowed"
-        ) from None
-    try:
-        while loader.check_node():
-            node: Any = loader.get_node()
-            _bound(node, path)
-            manifest = loader.construct_document(node) if as_json is None else as_json
-            if manifest is not None:
-                yield from _objects(manifest, node, path)
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        line = mark.line + 1 if mark else 1
-        problem = error.problem or error.context or "cannot be parsed"
-        raise SourceError(f"{path}:{line}: not YAML: {problem}") from None
-    except RecursionError:
-        raise SourceError(f"{path}:{loader.line + 1}: not YAML: {_TOO_DEEP}") from None
-    except (yaml.YAMLError, ValueError) as error:
-        line = loader.line + 1
-        raise SourceError(f"{path}:{line}: not YAML: {' '.join(str(error).split())[:200]}") from None
-    finally:
-        loader.dispose()
-
-
-def _json(text: str) -> Any:
-    """Give what a text is in JSON, or None when it is none."""
-    if not text.lstrip().startswith("{"):
-        return None
-    try:
-        return msgspec.json.decode(text)
-    except (msgspec.MsgspecError, RecursionError, ValueError):
-        return None
-
-
-_TOO_DEEP = f"nested more than {_DEPTH_LIMIT} deep"
-
-
-def _bound(root: yaml.Node, path: str) -> None:
-    """Refuse a document that is too deep, or that its aliases make endless or many times larger."""
-    sizes: dict[yaml.Node, int] = {}
-
-    def size(node: yaml.Node, depth: int) -> int:
-        if depth > _DEPTH_LIMIT:
-            raise SourceError(f"{path}:{node.start_mark.line + 1}: not YAML: {_TOO_DEEP}")
-        if node not in sizes:
-            value = () if isinstance(node, yaml.ScalarNode) else node.value
-            children = (part for pair in value for part in pair) if isinstance(node, yaml.MappingNode) else value
-            sizes[node] = 1 + sum(size(child, depth + 1) for child in children)
-        return sizes[node]
-
-    if size(root, 1) > 10_000 + _ALIASED * len(sizes):
-        raise SourceError(
-            f"{path}:{root.start_mark.line + 1}: not YAML: its aliases make it {_ALIASED} times larger"
-        )
 
 
 def _read(path: str) -> str:
