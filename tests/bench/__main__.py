@@ -157,7 +157,7 @@ def grid(*, quick: bool) -> list[tuple[str, int, list[Row]]]:
     names = [case.name for case in WORK]
     many = (1, 8) if quick else (1, 8, 32)
     full = [Row(name, "uvloop", 1000, connections) for name in names for connections in many]
-    other = [Row(name, "asyncio", 1000, 8) for name in names]
+    other = [Row(name, "asyncio", 1000, 8) for name in AIMS]
     large = [Row(name, "uvloop", 10000, 8) for name in names]
     return [("uvloop", 1000, full), ("asyncio", 1000, other), ("uvloop", 10000, large)]
 
@@ -199,7 +199,7 @@ def main() -> None:
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("--output", type=Path, help="where to write the figures as JSON")
     options.add_argument("--rounds", type=int, default=3, help="pairs of runs per point")
-    options.add_argument("--seconds", type=float, default=1.5, help="length of a run")
+    options.add_argument("--seconds", type=float, default=1.0, help="length of a run")
     options.add_argument("--quick", action="store_true", help="leave out 32 connections")
     given = options.parse_args()
     cores = sorted(os.sched_getaffinity(0))

@@ -18,6 +18,7 @@ from webhook.policy.record import RecordSpec
 FORMAT = 1
 """Number of the canonical form. Raise it with every change of the pre-image: all hashes change with it."""
 
+_USUAL_POLICY = frozenset({"ClusterFirst", "", None})
 _EMBEDDED_TYPES = frozenset({"h2", "derby"})
 
 
@@ -170,6 +171,8 @@ def _node_properties(pod: PodSpec, container: Container) -> str:
 
 def _network(pod: PodSpec) -> str:
     """Give the fields that decide where a host name leads; what is empty or a default counts as unset."""
+    if not (pod.host_aliases or pod.dns_config or pod.host_network) and pod.dns_policy in _USUAL_POLICY:
+        return "{}"
     fields: Mapping[str, Any] = {
         "hostAliases": pod.host_aliases,
         "dnsPolicy": None if pod.dns_policy == "ClusterFirst" else pod.dns_policy,
