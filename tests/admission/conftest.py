@@ -14,7 +14,6 @@ from typing import Any, Self
 
 import pytest
 import trustme
-import uvloop
 
 from webhook.admission.limits import Limits
 from webhook.admission.server import Endpoint, Reply, WebhookServer
@@ -184,34 +183,27 @@ def server_tls(authority: trustme.CA) -> ssl.SSLContext:
     return context
 
 
-@pytest.fixture(params=["asyncio", "uvloop"])
-def loop_factory(request: pytest.FixtureRequest) -> Callable[[], asyncio.AbstractEventLoop]:
-    return uvloop.new_event_loop if request.param == "uvloop" else asyncio.new_event_loop
-
-
 Serve = Callable[..., Any]
 """`serve(**limits)` is a context manager that yields a `Serving`."""
 
 
 @pytest.fixture
 def serve(
-    loop_factory: Callable[[], asyncio.AbstractEventLoop],
     server_tls: ssl.SSLContext,
     authority: trustme.CA,
 ) -> Serve:
     trusted = ssl.create_default_context()
     authority.configure_trust(trusted)
-    return partial(_serve, loop_factory, server_tls, trusted)
+    return partial(_serve, server_tls, trusted)
 
 
 @contextmanager
 def _serve(
-    loop_factory: Callable[[], asyncio.AbstractEventLoop],
     tls: ssl.SSLContext,
     trusted: ssl.SSLContext,
     **limits: Any,
 ) -> Iterator[Serving]:
-    loop = loop_factory()
+    loop = asyncio.new_event_loop()
     complaints: list[dict[str, Any]] = []
     loop.set_exception_handler(lambda _, context: complaints.append(context))
     thread = threading.Thread(target=loop.run_forever, name="server")

@@ -86,7 +86,7 @@ def main() -> None:
     options.add_argument("--cert", required=True, type=Path)
     options.add_argument("--key", required=True, type=Path)
     options.add_argument("--records", type=int, default=1000)
-    options.add_argument("--loop", choices=sorted(LOOPS), default="uvloop")
+    options.add_argument("--loop", choices=sorted(LOOPS), default="asyncio")
     given = options.parse_args()
     configure_logging("info")
     with asyncio.Runner(loop_factory=LOOPS[given.loop]) as runner:

@@ -1,10 +1,8 @@
-import asyncio
 import resource
 import ssl
 
 import pytest
 import trustme
-import uvloop
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.hashes import SHA256
@@ -159,15 +157,3 @@ def test_a_session_from_before_an_update_is_resumed_after_it() -> None:
     first = in_memory(serving, client)
     serving.update(issued())
     assert in_memory(serving, client, first.session).session_reused is True
-
-
-def test_the_other_event_loop_serves_the_same_way() -> None:
-    async def play() -> None:
-        serving = ServingContext(issued())
-        async with listening(serving) as port:
-            assert await shown(port) == serving.pair.fingerprint
-            serving.update(issued())
-            assert await shown(port) == serving.pair.fingerprint
-
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(play())

@@ -9,7 +9,6 @@ from shlex import quote
 
 import click
 
-from webhook.cli.serve import event_loop_factory
 from webhook.cli.sources import load_cluster
 from webhook.cli.story import CHAPTERS, Story
 from webhook.embedded.apiserver import EmbeddedApiServer, admission_review
@@ -32,8 +31,7 @@ def demo(*, keep: bool) -> int:
     webhooks; the migration Jobs are ended on demand. Exits with 1 when a step comes out otherwise than told.
     """
     configure_logging("error")
-    with asyncio.Runner(loop_factory=event_loop_factory()) as runner:
-        return runner.run(_demo(keep=keep))
+    return asyncio.run(_demo(keep=keep))
 
 
 async def _demo(*, keep: bool) -> int:

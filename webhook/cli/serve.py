@@ -3,7 +3,6 @@
 import asyncio
 import os
 import signal
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -56,17 +55,7 @@ def serve(objects: tuple[str, ...], write_ca: Path | None, jobs: JobPolicy, **fl
         raise StartError("--write-ca goes with a certificate made on the spot; leave it out with --tls-cert")
     configure_logging(settings.log_level)
     cluster = load_cluster(objects)
-    with asyncio.Runner(loop_factory=event_loop_factory()) as runner:
-        return runner.run(_serve(cluster, settings, write_ca, jobs))
-
-
-def event_loop_factory() -> Any:
-    """Give uvloop's loop where it is there, which saves a tenth to a fifth of the CPU; else None for asyncio's."""
-    if sys.platform == "win32":
-        return None
-    import uvloop  # not on every platform
-
-    return uvloop.new_event_loop
+    return asyncio.run(_serve(cluster, settings, write_ca, jobs))
 
 
 async def _serve(
