@@ -5,9 +5,10 @@ from typing import Any
 import pytest
 
 from tests.support.builders import IMAGE, NEXT_IMAGE, gateway, namespace, record
+from webhook.policy.gateway_resource import Gateway
 from webhook.policy.governance import Claims, Governance, Source, govern, source_spec
 from webhook.policy.names import GATEWAY_API_VERSION
-from webhook.policy.objects import Gateway, Namespace, ObjectMeta, OwnerReference, view
+from webhook.policy.objects import Namespace, ObjectMeta, OwnerReference, view
 from webhook.policy.record import FirstInstall, LogLevel, Mode, Record, RecordSpec, Runner
 
 ASKS = {"schemagate.io/migration-job": "enabled"}

@@ -9,17 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.builders import config_map, deployment, gateway, merged, namespace, pod
-from webhook.policy.objects import (
-    TEMPLATE_LIMIT,
-    ConfigMap,
-    Deployment,
-    Gateway,
-    Namespace,
-    Pod,
-    View,
-    view,
-    without_nulls,
-)
+from webhook.policy.gateway_resource import Gateway
+from webhook.policy.objects import TEMPLATE_LIMIT, ConfigMap, Deployment, Namespace, Pod, View, view, without_nulls
 
 KINDS: dict[type[View], dict[str, Any]] = {
     ConfigMap: config_map(),

@@ -9,9 +9,10 @@ import msgspec
 
 from webhook.policy.environment import config_maps_of
 from webhook.policy.gateway import deployment_of, gateway_index, named_container
+from webhook.policy.gateway_resource import Gateway
 from webhook.policy.governance import Claims, Governance, govern
 from webhook.policy.inputs import MigrationInputs, migration_inputs
-from webhook.policy.objects import ConfigMap, Gateway, Namespace, ObjectMeta, Pod, UserInfo
+from webhook.policy.objects import ConfigMap, Namespace, ObjectMeta, Pod, UserInfo
 from webhook.policy.pod.pods import Admission
 from webhook.policy.record import Mode, Record
 from webhook.policy.rollout.bypass import bypass_of

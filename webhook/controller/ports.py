@@ -3,7 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
-from webhook.policy.objects import ConfigMap, Deployment, Gateway, Namespace, Pod
+from webhook.policy.gateway_resource import Gateway
+from webhook.policy.objects import ConfigMap, Deployment, Namespace, Pod
 from webhook.policy.record import Record, RecordSpec, RecordStatus
 
 Manifest = Mapping[str, Any]

@@ -11,10 +11,10 @@ from webhook.embedded.shapes import Template, pod_template
 from webhook.errors import InvalidObjectError, SourceError
 from webhook.policy.environment import config_maps_of, resolve
 from webhook.policy.gateway import deployment_of, gateway_container
+from webhook.policy.gateway_resource import Gateway
 from webhook.policy.objects import (
     ConfigMap,
     Deployment,
-    Gateway,
     Namespace,
     ObjectMeta,
     Pod,

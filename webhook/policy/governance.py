@@ -12,6 +12,7 @@ from typing import Any
 
 from webhook.errors import InvalidObjectError
 from webhook.policy.gateway import gateway_owner
+from webhook.policy.gateway_resource import Gateway
 from webhook.policy.names import (
     ACTIVE_DEADLINE_SECONDS,
     CLEAR_LOCKS,
@@ -21,7 +22,7 @@ from webhook.policy.names import (
     MIGRATION_JOB,
     MIGRATION_JOB_ENABLED,
 )
-from webhook.policy.objects import Gateway, Namespace, ObjectMeta
+from webhook.policy.objects import Namespace, ObjectMeta
 from webhook.policy.record import FirstInstall, LogLevel, Mode, Record, RecordSpec, RecordStatus, read_spec
 from webhook.policy.value import Value
 

@@ -1,0 +1,46 @@
+"""The parts of a Layer7 Gateway resource (``security.brcmlabs.com/v1``) that the rules read."""
+
+from webhook.policy.objects import ObjectMeta, View
+
+
+class MigrationJobSpec(View, frozen=True):
+    """``spec.app.management.database.migrationJob`` of a Gateway (layer7-operator pull request 99)."""
+
+    enabled: bool = False
+    jdbc_url: str = ""
+    clear_locks: bool = False
+    active_deadline_seconds: int | None = None
+
+
+class GatewayDatabase(View, frozen=True):
+    """``spec.app.management.database`` of a Gateway."""
+
+    liquibase_log_level: str = ""
+    migration_job: MigrationJobSpec | None = None
+
+
+class GatewayManagement(View, frozen=True):
+    """``spec.app.management`` of a Gateway."""
+
+    database: GatewayDatabase = GatewayDatabase()
+
+
+class GatewayApp(View, frozen=True):
+    """``spec.app`` of a Gateway."""
+
+    image: str = ""
+    management: GatewayManagement = GatewayManagement()
+
+
+class GatewaySpec(View, frozen=True):
+    """``spec`` of a Gateway."""
+
+    version: str = ""
+    app: GatewayApp = GatewayApp()
+
+
+class Gateway(View, frozen=True):
+    """What is read of a ``security.brcmlabs.com/v1`` Gateway."""
+
+    metadata: ObjectMeta = ObjectMeta()
+    spec: GatewaySpec = GatewaySpec()
