@@ -9,6 +9,7 @@ webhooks run before validation, so such fields accept ``null``.
 """
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any, TypeVar
 
 import msgspec
@@ -212,9 +213,10 @@ class Deployment(View, frozen=True):
 
     def template(self) -> PodTemplate:
         """Decode the pod template; msgspec.ValidationError when it has the wrong shape or is too large."""
-        if len(bytes(self.spec.template)) > TEMPLATE_LIMIT:
+        raw = bytes(self.spec.template)
+        if len(raw) > TEMPLATE_LIMIT:
             raise msgspec.ValidationError(f"pod template larger than {TEMPLATE_LIMIT // 2**20} MiB")
-        return _TEMPLATE.decode(self.spec.template)
+        return _remembered(raw) if len(raw) <= _REMEMBERED_LIMIT else _TEMPLATE.decode(raw)
 
     def same_template(self, other: "Deployment") -> bool:
         """Tell whether both have the same pod template, byte for byte.
@@ -246,6 +248,15 @@ class UserInfo(View, frozen=True):
 
 
 _TEMPLATE = msgspec.json.Decoder(PodTemplate)
+_REMEMBERED_LIMIT = 64 * 1024
+
+
+@lru_cache(maxsize=256)
+def _remembered(raw: bytes) -> PodTemplate:
+    """Decode a template that is likely to come again: an operator sends the same one many times a change."""
+    return _TEMPLATE.decode(raw)
+
+
 V = TypeVar("V", bound=View)
 
 

@@ -9,7 +9,7 @@ from webhook.policy.environment import config_maps_of
 from webhook.policy.gateway import gateway_container, mounts
 from webhook.policy.governance import Governance
 from webhook.policy.inputs import MigrationInputs
-from webhook.policy.names import LICENSE_PATH
+from webhook.policy.names import GATEWAY_CONTAINER, LICENSE_PATH
 from webhook.policy.objects import Container, Deployment, ObjectMeta, PodTemplate
 from webhook.policy.rollout.bypass import Bypass
 from webhook.policy.value import Value
@@ -23,10 +23,16 @@ class Workload(Value, frozen=True):
     gateway: Container | None
 
     @classmethod
-    def of(cls, deployment: Deployment, template: PodTemplate | None = None) -> "Workload":
-        """Look into a Deployment; pass the template where it is decoded already."""
-        template = template or deployment.template()
+    def of(cls, deployment: Deployment) -> "Workload":
+        """Look into a Deployment; msgspec.ValidationError when its template has the wrong shape."""
+        template = deployment.template()
         return cls(deployment, template, gateway_container(template.spec, (deployment.metadata,)))
+
+    def beside(self, other: Deployment) -> "Workload":
+        """Look into a Deployment with the same template, which needs no second look."""
+        same = other.metadata.annotation(GATEWAY_CONTAINER) == self.meta.annotation(GATEWAY_CONTAINER)
+        gateway = self.gateway if same else gateway_container(self.template.spec, (other.metadata,))
+        return Workload(other, self.template, gateway)
 
     def at(self, name: str) -> "Workload":
         """Give the same with the container of this name as the Gateway, where there is one."""
@@ -59,7 +65,9 @@ class Change(Value, frozen=True):
         """Compare two states of a Deployment; ``judged`` is False for other operations than create and update."""
         same = old is not None and new.same_template(old)
         fresh = Workload.of(new)
-        before = Workload.of(old, fresh.template if same else None) if old is not None else None
+        before = None
+        if old is not None:
+            before = fresh.beside(old) if same else Workload.of(old)
         return cls(namespace, new.metadata.name, fresh, before, same, judged)
 
     def others(self) -> tuple["Change", ...]:
