@@ -293,16 +293,54 @@ async def test_pods_are_judged_at_creation_only() -> None:
     assert "patch" not in await ask(cluster, POD, review("Pod"))
 
 
+class Log:
+    def __init__(self) -> None:
+        self.lines: list[dict[str, object]] = []
+
+    def info(self, event: str, **fields: object) -> None:
+        self.lines.append(fields)
+
+
+LOGGED = {
+    "a denial": ("reject", VALIDATE, UPGRADE, "deny"),
+    "what would be denied": ("audit", VALIDATE, UPGRADE, "allow"),
+    "a warning": ("warn", VALIDATE, UPGRADE, "warn"),
+    "a rollout held": ("hold", MUTATE, UPGRADE, "warn"),
+    "a pod without skip": ("reject", POD, review("Pod", request={"operation": "CREATE"}), "warn"),
+    "a no-op patch": ("reject", VALIDATE, review(), None),
+    "what the mutating webhook leaves to the validating one": ("reject", MUTATE, UPGRADE, None),
+}
+
+
+@pytest.mark.parametrize("case", LOGGED)
+async def test_what_is_out_of_the_ordinary_is_logged_once_and_without_the_object(case: str) -> None:
+    mode, path, manifest, outcome = LOGGED[case]
+    cluster = lagging(config_map(), namespace(**{"schemagate.io/enforce": mode}))
+    telemetry, log = Telemetry((VALIDATE, MUTATE, POD)), Log()
+    hooks = endpoints(Gatherer(cluster), Notes(telemetry, Ledger(lambda: None), log, lambda: NOW), lambda: NOW)
+    await hooks[path](encoded(manifest), deadline=float("inf"))
+    assert [line["decision"] for line in log.lines] == ([outcome] if outcome else [])
+    assert "image" not in json.dumps(log.lines)
+
+
+async def test_a_patched_pod_is_counted_and_not_logged() -> None:
+    cluster = lagging()
+    cluster.cached = await complete(cluster, IMAGE)
+    telemetry, log = Telemetry((VALIDATE, MUTATE, POD)), Log()
+    hooks = endpoints(Gatherer(cluster), Notes(telemetry, Ledger(lambda: None), log, lambda: NOW), lambda: NOW)
+    await hooks[POD](encoded(review("Pod", request={"operation": "CREATE"})), deadline=float("inf"))
+    assert log.lines == []
+    assert (
+        b'decision="patch",operation="CREATE",reason="SkipInjected",webhook="pods.mutate"} 1.0'
+        in telemetry.exposition()
+    )
+
+
 async def test_dry_runs_get_the_same_verdict_and_leave_no_trace() -> None:
     telemetry = Telemetry((VALIDATE, MUTATE, POD))
     ledger = Ledger(telemetry.ledger_dropped.inc)
-    logged: list[str] = []
-
-    class Log:
-        def info(self, event: str, **fields: object) -> None:
-            logged.append(json.dumps(fields))
-
-    notes = Notes(telemetry, ledger, Log(), lambda: NOW)
+    log = Log()
+    notes = Notes(telemetry, ledger, log, lambda: NOW)
     hooks = endpoints(Gatherer(lagging()), notes, lambda: NOW)
     kept: list[str] = []
 
@@ -318,7 +356,7 @@ async def test_dry_runs_get_the_same_verdict_and_leave_no_trace() -> None:
         await ledger.flush(keep)
         assert kept == ([] if dry_run else ["team-a/ssg"])
     assert answers[0] == answers[1]
-    assert len(logged) == 2
+    assert len(log.lines) == 2
     assert b"schemagate_admission_dry_run_total 1.0" in telemetry.exposition()
 
 

@@ -13,12 +13,13 @@ from webhook.policy.reasons import ALLOWING
 from webhook.policy.rollout.change import Rollout
 from webhook.telemetry import Telemetry
 
-_QUIET = frozenset({"allow"})
+# The usual course of things: metrics and audit annotations tell it.
+_QUIET = frozenset({"allow", "patch"})
 _NAME_LIMIT = 256
 
 
 class Notes:
-    """A VerdictSink: counts all, logs all but plain allows, remembers what is or would be turned away."""
+    """A VerdictSink: counts all, logs what is not the usual course, remembers what is or would be turned away."""
 
     def __init__(self, telemetry: Telemetry, ledger: Ledger, log: Any, clock: Callable[[], datetime]) -> None:
         self._telemetry = telemetry
@@ -32,7 +33,7 @@ class Notes:
         self._telemetry.verdict(
             verdict.webhook, verdict.operation, decision.outcome, decision.reason.value, dry_run=verdict.dry_run
         )
-        if decision.outcome not in _QUIET or decision.reason not in ALLOWING:
+        if decision.outcome not in _QUIET or decision.audit.get("decision") == "would-deny":
             self._write(verdict)
         rollout = verdict.rollout
         if rollout is not None and decision.reason not in ALLOWING and not verdict.dry_run:
