@@ -10,7 +10,7 @@ from typing import Literal
 
 from certs import CertError, CertificateAuthority, FilePairSource, KeyPair, ReloadOutcome, ServingContext
 from webhook.admission.gather import Gatherer
-from webhook.admission.handlers import endpoints
+from webhook.admission.handlers import PATHS, endpoints
 from webhook.admission.limits import Limits
 from webhook.admission.notes import Notes
 from webhook.admission.ops import Ops, OpsServer
@@ -28,7 +28,6 @@ from webhook.telemetry import Telemetry, logger
 
 JobPolicy = Literal["complete", "fail", "wait"]
 _LOCAL_LIFETIME = timedelta(days=7)
-_PATHS = ("/mutate-v1-pod", "/mutate-apps-v1-deployment", "/validate-apps-v1-deployment")
 
 
 def utc_now() -> datetime:
@@ -80,7 +79,7 @@ class EmbeddedGate:
         self.cluster = cluster
         self.runner = JobRunner(cluster)
         self.tls = Tls(settings, clock())
-        self.telemetry = Telemetry(_PATHS)
+        self.telemetry = Telemetry(PATHS)
         self.ledger = Ledger(self.telemetry.ledger_dropped.inc)
         self._settings = settings
         self._jobs = jobs

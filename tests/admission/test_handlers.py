@@ -146,6 +146,40 @@ def merge_annotations(annotations: dict[str, str]) -> dict[str, Any]:
     return deployment(container(image=NEXT_IMAGE), metadata={"annotations": annotations})
 
 
+async def test_an_access_check_that_fails_opens_nothing() -> None:
+    class Broken(LaggingCluster):
+        async def may_bypass(self, user: UserInfo, namespace: str, name: str) -> bool:
+            self.reads.append("access")
+            raise TimeoutError
+
+    cluster = Broken()
+    for manifest in (config_map(), namespace(**{"schemagate.io/enforce": "reject"})):
+        cluster.put(manifest)
+    annotations = {"schemagate.io/bypass-reason": "outage"}
+    wanted = review(request={"object": merge_annotations(annotations)})
+    assert not (await ask(cluster, VALIDATE, wanted))["allowed"]
+    restart = deployment(
+        metadata={"annotations": annotations}, spec={"template": {"metadata": {"annotations": {"a": "b"}}}}
+    )
+    cluster.reads.clear()
+    assert (await ask(cluster, VALIDATE, review(request={"object": restart})))["allowed"]
+    assert "access" not in cluster.reads
+
+
+async def test_a_url_moved_into_a_secret_does_not_open_the_gate() -> None:
+    cluster = lagging(
+        config_map(data={"DISKLESS_CONFIG": "true"}), namespace(**{"schemagate.io/enforce": "reject"})
+    )
+    url = {"name": "SSG_DATABASE_JDBC_URL", "value": "jdbc:mysql://db:3306/ssg"}
+    sources = [{"configMapRef": {"name": "ssg"}}, {"secretRef": {"name": "ssg"}}]
+    manifest = review()
+    manifest["request"]["oldObject"] = deployment(container(env=[url], envFrom=sources))
+    manifest["request"]["object"] = deployment(container(envFrom=sources, image=NEXT_IMAGE))
+    response = await ask(cluster, VALIDATE, manifest)
+    assert response["status"]["details"]["causes"][0]["reason"] == "InvalidInputs"
+    assert "a Secret may hold it" in response["status"]["message"]
+
+
 @pytest.mark.parametrize("path", [VALIDATE, MUTATE])
 async def test_a_failed_read_is_no_decision(path: str) -> None:
     cluster = lagging()
@@ -290,7 +324,8 @@ async def test_a_pod_is_not_kept_from_skip_by_a_lagging_cache() -> None:
 async def test_pods_are_judged_at_creation_only() -> None:
     cluster = lagging()
     cluster.cached = await complete(cluster, IMAGE)
-    assert "patch" not in await ask(cluster, POD, review("Pod"))
+    update = review("Pod", request={"oldObject": pod()})
+    assert "patch" not in await ask(cluster, POD, update)
 
 
 class Log:

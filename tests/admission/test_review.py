@@ -51,8 +51,7 @@ def test_a_request_is_decoded() -> None:
 
 
 ABSENT: dict[str, dict[str, Any]] = {
-    "without old object": {"request": {"oldObject": None}},
-    "old object null": {"request": {"oldObject": None, "operation": "CREATE"}},
+    "old object": {"request": {"oldObject": None, "operation": "CREATE"}},
     "without dryRun": {"request": {"dryRun": None}},
     "without user": {"request": {"userInfo": None}},
     "with fields nobody knows": {"request": {"zz": [1, {"y": None}]}, "zzz": 1},
@@ -64,20 +63,35 @@ def test_what_may_be_absent_may_be_absent(case: str) -> None:
     assert decode_review(encoded(review(**ABSENT[case])), Deployment).uid == "u-1"
 
 
-@pytest.mark.parametrize("field", ["object", "oldObject", "dryRun", "userInfo"])
-def test_null_is_as_good_as_absent_where_the_api_server_writes_it(field: str) -> None:
-    manifest = review()
-    manifest["request"][field] = None
-    if field == "userInfo":
-        with pytest.raises(ReviewError):
-            decode_review(encoded(manifest), Deployment)
-    else:
-        assert decode_review(encoded(manifest), Deployment).uid == "u-1"
+def test_null_is_as_good_as_absent_where_the_api_server_writes_it() -> None:
+    manifest = review(request={"operation": "CREATE"})
+    manifest["request"] |= {"oldObject": None, "dryRun": None}
+    assert decode_review(encoded(manifest), Deployment).old is None
+
+
+def test_a_creation_has_no_old_object_whatever_is_sent() -> None:
+    assert decode_review(encoded(review(request={"operation": "CREATE"})), Deployment).old is None
+
+
+INCOMPLETE = {
+    "an update without the old object": ({"oldObject": None}, "an oldObject with UPDATE"),
+    "an update without the new object": ({"object": None}, "an object with UPDATE"),
+    "a creation without an object": ({"operation": "CREATE", "object": None}, "an object with CREATE"),
+    "no operation": ({"operation": None}, "an operation among CREATE"),
+    "an operation that nobody knows": ({"operation": "UPSERT"}, "an operation among CREATE"),
+}
+
+
+@pytest.mark.parametrize("case", INCOMPLETE)
+def test_a_request_that_cannot_be_judged_gets_no_verdict(case: str) -> None:
+    request, expected = INCOMPLETE[case]
+    with pytest.raises(ReviewError, match=expected):
+        decode_review(encoded(review(request=request)), Deployment)
 
 
 def test_a_pod_whose_containers_are_null_is_decoded() -> None:
     """Mutating webhooks run before validation, and Go does not omit this list."""
-    manifest = review("Pod")
+    manifest = review("Pod", request={"operation": "CREATE"})
     manifest["request"]["object"]["spec"]["containers"] = None
     request = decode_review(encoded(manifest), Pod)
     assert request.new is not None

@@ -35,7 +35,7 @@ def rows(done: Any) -> list[dict[str, Any]]:
 def test_an_upgrade_is_denied_and_says_what_to_do(cli: Cli, write: Callable[..., Any], objects: Path) -> None:
     done = cli("review", write(UPGRADE), "--objects", objects)
     assert done.code == 1
-    for part in ("deny", "team-a/ssg", "MigrationPending", "by_mode", "schemagate migrate ssg -n team-a", ":1"):
+    for part in ("deny", "team-a/ssg", "MigrationPending", "by_mode", "kubectl patch gwm ssg -n team-a", ":1"):
         assert part in done.out
     assert done.err == ""
 
@@ -277,3 +277,12 @@ def test_kinds_that_are_not_read_are_told_once(cli: Cli, write: Callable[..., An
         f"{more}:1: kind Service is not read (3); read are AdmissionReview, ConfigMap, Deployment, Gateway, "
         "GatewayMigration, Job, Namespace, Pod"
     ]
+
+
+def test_a_manifest_without_a_namespace_is_told(cli: Cli, write: Callable[..., Any], objects: Path) -> None:
+    """A chart writes none, and in the wrong namespace nothing is governed."""
+    unplaced = make.deployment(make.container(image=make.NEXT_IMAGE), metadata={"namespace": None})
+    path = write(unplaced)
+    done = cli("review", path, "--objects", objects, "-n", "team-a")
+    assert (done.code, done.err) == (1, "")
+    assert "names no namespace, taken as default; give -n" in cli("review", path).err

@@ -33,6 +33,12 @@ def test_every_command_and_flag_it_names_exists() -> None:
         assert set(flags) <= known, f"schemagate {name}: no such flag among {flags}"
 
 
+def test_messages_name_no_command_that_does_not_exist() -> None:
+    for source in (ROOT / "webhook" / "policy").rglob("*.py"):
+        for name in re.findall(r"schemagate (\w+) -", source.read_text(encoding="utf-8")):
+            assert name in schemagate.commands, source
+
+
 def test_every_annotation_and_label_it_names_exists() -> None:
     known = {value for value in vars(names).values() if isinstance(value, str)}
     for name in re.findall(r"schemagate\.io/[\w-]+", TEXT):

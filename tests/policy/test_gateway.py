@@ -17,13 +17,23 @@ from webhook.policy.names import LICENSE_PATH, NODE_PROPERTIES_PATH
 from webhook.policy.objects import ObjectMeta, OwnerReference, Pod, PodSpec, view
 
 SIDECAR = {"name": "proxy", "image": "envoy:1"}
+LICENSE_FOLDER = LICENSE_PATH.rpartition("/license/")[0]
+
+
+def spelled(tail: str) -> dict[str, Any]:
+    return container(volumeMounts=[{"name": "l", "mountPath": LICENSE_FOLDER + tail}])
+
+
 OTHER_MOUNT = container(volumeMounts=[{"name": "l", "mountPath": LICENSE_PATH + ".bak"}])
 FOUND: dict[str, tuple[Any, str | None, int | None]] = {
     "the operator puts it first": ([container(), SIDECAR], None, 0),
     "the chart puts it last": ([SIDECAR, container()], None, 1),
     "whatever its name": ([SIDECAR, container(name="ssg")], None, 1),
     "an annotation overrides": ([container(), SIDECAR], "proxy", 1),
-    "an annotation that names nothing": ([container(), SIDECAR], "gone", None),
+    "an annotation that names nothing": ([container(), SIDECAR], "gone", 0),
+    "an annotation that names nothing, no license": ([SIDECAR], "gone", None),
+    "the license path spelled otherwise": ([SIDECAR, spelled("/license//license.xml/")], None, 1),
+    "the license path with dots": ([spelled("/./license/../license/license.xml")], None, 0),
     "no license": ([SIDECAR], None, None),
     "a mount nearby": ([OTHER_MOUNT], None, None),
     "no containers": ([], None, None),

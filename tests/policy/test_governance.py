@@ -130,7 +130,6 @@ def test_a_managed_record_keeps_what_only_it_can_say() -> None:
         runner=Runner.EXTERNAL,
         first_install=FirstInstall.GATEWAY,
         pod_attempts=3,
-        gateway_version="11.2.2",
     )
     assert (found.mode, found.first_install, found.announced) == (Mode.WARN, FirstInstall.GATEWAY, NEXT_IMAGE)
 
@@ -143,7 +142,6 @@ def test_a_gateway_tells_all_its_settings() -> None:
         clear_locks=True,
         active_deadline_seconds=60,
         liquibase_log_level=LogLevel.FINE,
-        gateway_version="11.2.2",
     )
     assert found.announced == IMAGE
 

@@ -12,7 +12,7 @@ TAGS = {
     "a registry with a port and a tag": ("localhost:5000/caapim/gateway:11.1.00", "11.1.00"),
     "a registry's port is no tag": ("localhost:5000/caapim/gateway", None),
     "a digest alone": (f"caapim/gateway@{DIGEST}", None),
-    "a tag with a digest": (f"reg:5000/gateway:11.2.2@{DIGEST}", "11.2.2"),
+    "a tag with a digest, which is what runs": (f"reg:5000/gateway:11.1.00@{DIGEST}", None),
     "no path": ("gateway:latest", "latest"),
     "an empty tag": ("gateway:", None),
     "nothing": ("", None),

@@ -1,5 +1,6 @@
 """What a migration depends on, and its hash."""
 
+import itertools
 from typing import Any
 
 import pytest
@@ -70,16 +71,42 @@ NO_DATABASE: dict[str, dict[str, Any]] = {
     "no URL anywhere": {"data": {"DISKLESS_CONFIG": "true"}},
     "an empty URL": {"gateway": literal("")},
     "an embedded URL": {"gateway": literal("jdbc:h2:mem:ssg")},
-    "an embedded type": {
-        "data": {"SSG_DATABASE_TYPE": " H2", "SSG_DATABASE_JDBC_URL": URL},
-    },
-    "Derby": {"data": {"SSG_DATABASE_TYPE": "derby", "SSG_DATABASE_JDBC_URL": URL}},
+    "Derby": {"data": {"SSG_DATABASE_JDBC_URL": "jdbc:derby:memory:ssg;create=true"}},
 }
 
 
 @pytest.mark.parametrize("case", NO_DATABASE.values(), ids=NO_DATABASE.keys())
 def test_without_a_database_there_are_no_inputs(case: dict[str, Any]) -> None:
     assert inputs(**case) is None
+
+
+def test_a_type_beside_a_url_does_not_open_the_gate() -> None:
+    assert told(data={"SSG_DATABASE_TYPE": "h2", "SSG_DATABASE_JDBC_URL": URL}).jdbc_url == URL
+
+
+def doubling(lines: int) -> list[dict[str, Any]]:
+    """Each variable names the one before twice; the last is the URL."""
+    names = ["A0", *(f"A{number}" for number in range(1, lines)), "SSG_DATABASE_JDBC_URL"]
+    pairs = itertools.pairwise(names)
+    return [{"name": "A0", "value": "x"}, *({"name": b, "value": f"$({a})$({a})"} for a, b in pairs)]
+
+
+@pytest.mark.parametrize("seed", ["a literal", "a Secret"])
+def test_variables_that_double_cost_nothing(seed: str) -> None:
+    env = doubling(60)
+    if seed == "a Secret":
+        env[0] = {"name": "A0", "valueFrom": {"secretKeyRef": {"name": "s", "key": "k"}}}
+    found = told(gateway=container(env=env))
+    assert "longer than 64 KiB" in (found.problem or "")
+
+
+def test_a_url_with_a_secret_part_and_endless_text_is_told() -> None:
+    text = ",".join(str(number) for number in range(10_000, 66_000))
+    env = [
+        {"name": "S", "valueFrom": {"secretKeyRef": {"name": "s", "key": "k"}}},
+        {"name": "SSG_DATABASE_JDBC_URL", "value": f"jdbc:mysql://$(S)/{text[:60_000]}"},
+    ]
+    assert "longer than 4096 characters" in (told(gateway=container(env=env)).problem or "")
 
 
 NODE_PROPERTIES: dict[str, tuple[dict[str, Any], str]] = {

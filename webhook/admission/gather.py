@@ -11,7 +11,7 @@ from webhook.policy.environment import config_maps_of
 from webhook.policy.gateway import deployment_of, gateway_index, named_container
 from webhook.policy.gateway_resource import Gateway
 from webhook.policy.governance import Claims, Governance, govern
-from webhook.policy.inputs import MigrationInputs, migration_inputs
+from webhook.policy.inputs import MigrationInputs, migration_inputs, out_of_sight
 from webhook.policy.objects import ConfigMap, Namespace, ObjectMeta, Pod, UserInfo
 from webhook.policy.pod.pods import Admission
 from webhook.policy.record import Mode, Record
@@ -59,7 +59,7 @@ class Gatherer:
         self._cluster = cluster
         self._default_mode = default_mode
 
-    async def rollout(self, change: Change, user: UserInfo, now: datetime, *, live: bool = False) -> Rollout:
+    async def rollout(self, change: Change, now: datetime, *, live: bool = False) -> Rollout:
         """Gather what a Deployment's verdict depends on; ``live`` reads the record past the cache."""
         if change.new.gateway is None and (change.old is None or change.old.gateway is None):
             return Rollout(change, None, now=now)
@@ -72,16 +72,23 @@ class Gatherer:
             return Rollout(change, governance, now=now)
         config_maps = await self._config_maps(change.namespace, change.config_maps)
         inputs = _inputs(change.new, governance, config_maps)
-        bypass = bypass_of(change.new.meta)
+        old_inputs = _inputs(change.old, governance, config_maps)
+        if inputs is None and old_inputs is not None and change.new.gateway is not None:
+            inputs = out_of_sight(old_inputs, change.new.gateway)
         return Rollout(
-            change,
-            governance,
-            inputs=inputs,
-            old_inputs=_inputs(change.old, governance, config_maps),
-            bypass=bypass,
-            authorized=bypass is not None and await self._cluster.may_bypass(user, change.namespace, change.name),
-            now=now,
+            change, governance, inputs=inputs, old_inputs=old_inputs, bypass=bypass_of(change.new.meta), now=now
         )
+
+    async def authorize(self, rollout: Rollout, user: UserInfo) -> Rollout:
+        """Ask whether the user may break glass, where somebody wants to; no answer counts as no."""
+        if rollout.bypass is None:
+            return rollout
+        change = rollout.change
+        try:
+            authorized = await self._cluster.may_bypass(user, change.namespace, change.name)
+        except Exception:  # noqa: BLE001 # an access check that fails must open nothing, whatever failurePolicy says
+            authorized = False
+        return msgspec.structs.replace(rollout, authorized=authorized)
 
     async def pod(self, pod: Pod, namespace: str, *, live: bool = False) -> Admission:
         """Gather what a pod's environment depends on."""

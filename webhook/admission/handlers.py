@@ -130,14 +130,21 @@ def pod_mutator(gatherer: Gatherer) -> Judge[Pod]:
     return judge
 
 
+POD_MUTATOR = "/mutate-v1-pod"
+DEPLOYMENT_MUTATOR = "/mutate-apps-v1-deployment"
+DEPLOYMENT_VALIDATOR = "/validate-apps-v1-deployment"
+PATHS = (POD_MUTATOR, DEPLOYMENT_MUTATOR, DEPLOYMENT_VALIDATOR)
+"""Paths as the webhooks are registered."""
+
+
 def endpoints(gatherer: Gatherer, sink: VerdictSink, clock: Clock) -> Mapping[str, Endpoint]:
     """Give the webhooks by path, as they are registered."""
     return {
-        "/mutate-v1-pod": ReviewEndpoint("pods.mutate", Pod, pod_mutator(gatherer), sink, clock),
-        "/mutate-apps-v1-deployment": ReviewEndpoint(
+        POD_MUTATOR: ReviewEndpoint("pods.mutate", Pod, pod_mutator(gatherer), sink, clock),
+        DEPLOYMENT_MUTATOR: ReviewEndpoint(
             "deployments.mutate", Deployment, deployment_mutator(gatherer), sink, clock
         ),
-        "/validate-apps-v1-deployment": ReviewEndpoint(
+        DEPLOYMENT_VALIDATOR: ReviewEndpoint(
             "deployments.validate", Deployment, deployment_validator(gatherer), sink, clock
         ),
     }
@@ -151,11 +158,11 @@ async def _verdict(gatherer: Gatherer, request: Request[Deployment], now: dateti
     change = Change.between(request.namespace, request.new, request.old, judged=judged)
     verdicts = []
     for each in (change, *change.others()):
-        rollout = await gatherer.rollout(each, request.user, now)
+        rollout = await gatherer.rollout(each, now)
         decision = decide(rollout)
         if decision.reason not in ALLOWING:
             # A cache that lags must never turn a rollout away.
-            rollout = await gatherer.rollout(each, request.user, now, live=True)
+            rollout = await gatherer.authorize(await gatherer.rollout(each, now, live=True), request.user)
             decision = decide(rollout)
             if decision.reason not in ALLOWING:
                 return decision, rollout

@@ -17,6 +17,7 @@ from webhook.policy.value import Value
 
 API_VERSION = "admission.k8s.io/v1"
 KIND = "AdmissionReview"
+OPERATIONS = ("CREATE", "UPDATE", "DELETE", "CONNECT")
 
 T = TypeVar("T")
 
@@ -104,7 +105,13 @@ def decode_review(body: bytes, expected: type[T]) -> Request[T]:
         raise ReviewError(f"expected apiVersion {API_VERSION} and kind {KIND}, got {got}")
     if request is None or not request.uid:
         raise ReviewError("expected a request with a uid")
+    if request.operation not in OPERATIONS:
+        raise ReviewError(f"expected an operation among {', '.join(OPERATIONS)}")
     ours = request.kind == _KINDS[expected] and not request.sub_resource
+    if ours and request.operation in {"CREATE", "UPDATE"} and request.object is None:
+        raise ReviewError(f"expected an object with {request.operation}")
+    if ours and request.operation == "UPDATE" and request.old_object is None:
+        raise ReviewError("expected an oldObject with UPDATE")
     foreign = None if ours else "/".join(part for part in (request.kind.kind, request.sub_resource) if part)
     return Request(
         uid=request.uid,
@@ -114,7 +121,7 @@ def decode_review(body: bytes, expected: type[T]) -> Request[T]:
         dry_run=bool(request.dry_run),
         user=request.user_info,
         new=request.object if ours else None,
-        old=request.old_object if ours else None,
+        old=request.old_object if ours and request.operation != "CREATE" else None,
         foreign=foreign,
     )
 

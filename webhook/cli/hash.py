@@ -22,7 +22,7 @@ from webhook.policy.record import RecordSpec
 @objects_option(required=False)
 @namespace_option
 @format_option
-def hash_command(file: str, objects: tuple[str, ...], namespace: str, output: str) -> None:
+def hash_command(file: str, objects: tuple[str, ...], namespace: str | None, output: str) -> None:
     """Show the inputs and the hash of the Gateway Deployments in FILE (- for stdin).
 
     The inputs are what decides whether a rollout needs a migration: image, JDBC URL (without credentials),

@@ -39,9 +39,7 @@ def objects_option(*, required: bool) -> Callable[[F], F]:
 namespace_option = click.option(
     "-n",
     "--namespace",
-    default="default",
-    show_default=True,
-    help="Namespace of objects that name none, as what `helm template` prints.",
+    help="Namespace of objects that name none, as what `helm template` prints.  [default: default]",
 )
 
 

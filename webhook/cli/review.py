@@ -19,6 +19,7 @@ from webhook.embedded.files import Located
 from webhook.embedded.writes import EmbeddedControllerCluster
 from webhook.errors import SourceError
 from webhook.policy.decision import printable
+from webhook.policy.migration.redaction import redact
 from webhook.policy.record import Mode
 from webhook.runtime import utc_now
 
@@ -40,7 +41,12 @@ _SETTING = ("ConfigMap", "Namespace", "Gateway", "GatewayMigration")
 )
 @format_option
 def review(
-    files: tuple[str, ...], objects: tuple[str, ...], namespace: str, user: str, default_mode: str, output: str
+    files: tuple[str, ...],
+    objects: tuple[str, ...],
+    namespace: str | None,
+    user: str,
+    default_mode: str,
+    output: str,
 ) -> int:
     """Tell what the webhooks would answer to FILE... (- for stdin).
 
@@ -51,7 +57,7 @@ def review(
 
     A Deployment goes through both of its webhooks, as it would through an API server.
 
-    Example: helm template my-gateway ... | schemagate review - --objects cluster/
+    Example: helm template my-gateway ... | schemagate review - -n team-h --objects cluster/
     """
     found = load_judged(files, namespace, objects)
     cluster = load_cluster(objects)
@@ -147,7 +153,7 @@ def _text(rows: Sequence[Mapping[str, Any]]) -> str:
     lines += [f"{reason}: {meaning}" for reason, meaning in reasons.items()]
     for row in rows:
         notes = [row["message"], *row["warnings"]]
-        notes += [f"patch {msgspec.json.encode(step).decode()}" for step in row["patch"]]
+        notes += [redact(f"patch {msgspec.json.encode(step).decode()}") for step in row["patch"]]
         if any(notes):
             where = printable(f"{row['object']} ({row['where']})", CELL_LIMIT)
             lines += ["", where, *(f"  {note}" for note in notes if note)]

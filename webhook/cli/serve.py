@@ -45,8 +45,9 @@ from webhook.telemetry import configure_logging
 def serve(objects: tuple[str, ...], write_ca: Path | None, jobs: JobPolicy, **flags: Any) -> int:
     """Serve the webhooks over HTTPS on a cluster held in memory, loaded from --objects.
 
-    Every flag is also an environment variable: --ops-port is SCHEMAGATE_OPS_PORT. Ends on SIGTERM or Ctrl-C:
-    not ready, then serve on and close connections, then stop.
+    --host, --port, --ops-port, --tls-cert, --tls-key and --default-mode are environment variables too, as
+    SCHEMAGATE_OPS_PORT is; SCHEMAGATE_DRAIN_SECONDS, _RELOAD_SECONDS and _LOG_LEVEL are that alone. Ends on
+    SIGTERM or Ctrl-C: not ready, then serve on and close connections, then stop.
 
     Example: schemagate serve --objects cluster/ --write-ca ca.pem
     """

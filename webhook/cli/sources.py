@@ -20,16 +20,24 @@ def load_cluster(paths: Sequence[str]) -> EmbeddedControllerCluster:
     return cluster
 
 
-def load_judged(paths: Sequence[str], namespace: str, objects: Sequence[str]) -> list[Located]:
-    """Load what a command judges; tells which kinds it passes over, and gives a namespace to what has none."""
+def load_judged(paths: Sequence[str], namespace: str | None, objects: Sequence[str]) -> list[Located]:
+    """Load what a command judges; tells which kinds it passes over, and gives a namespace to what has none.
+
+    Without ``namespace`` that is ``default``, as it says on stderr: charts write none, and a Gateway looked for
+    in the wrong one is not governed.
+    """
     if [*paths, *objects].count(STDIN) > 1:
         raise SourceError("-: standard input can be read once only; give a file for the other")
     found = load(paths)
     tell_unread(found)
+    unplaced: Located | None = None
     for located in found:
         if located.used and located.kind not in {*CLUSTER_SCOPED, "AdmissionReview"}:
             meta = located.manifest["metadata"]
-            meta["namespace"] = meta.get("namespace") or namespace
+            unplaced = unplaced or (None if meta.get("namespace") or namespace else located)
+            meta["namespace"] = meta.get("namespace") or namespace or "default"
+    if unplaced is not None:
+        click.echo(f"{unplaced.where}: {unplaced.kind} names no namespace, taken as default; give -n", err=True)
     return found
 
 

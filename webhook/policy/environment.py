@@ -30,6 +30,13 @@ class Secretive:
 
 
 Value = str | Secretive
+
+EXPANDED_LIMIT = 64 * 1024
+"""Longest value with references in it that is worked out, in characters.
+
+Thirty variables that each name the one before twice would fill any memory.
+"""
+TOO_LONG = Secretive("longer than 64 KiB")
 ConfigMaps = Mapping[str, ConfigMap | None]
 
 
@@ -57,12 +64,16 @@ class Environment:
 
 
 def expand(text: str, lookup: Callable[[str], Value | None]) -> Value:
-    """Expand ``$(NAME)`` as the kubelet does; unknown as soon as a part is unknown."""
+    """Expand ``$(NAME)`` as the kubelet does; unknown as soon as a part is unknown, or it grows past all use."""
     parts: list[Value] = []
-    at = 0
+    at, size = 0, 0
     for found in _REFERENCE.finditer(text):
         value = "$" if found[1] == "$" else lookup(found[2])
-        parts += (text[at : found.start()], found[0] if value is None else value)
+        part = found[0] if value is None else value
+        parts += (text[at : found.start()], part)
+        size += found.start() - at + (len(part) if isinstance(part, str) else 1 + len(part.parts))
+        if size > EXPANDED_LIMIT or part == TOO_LONG:
+            return TOO_LONG
         at = found.end()
     return _joined([*parts, text[at:]])
 
@@ -85,6 +96,8 @@ def escape(text: str) -> str:
 
 def inline(text: str, environment: Environment) -> str:
     """Write the values of all references that are certain in their place; the kubelet makes the same of it."""
+    if expand(text, environment.certain) == TOO_LONG:
+        return text
 
     def replace(found: re.Match[str]) -> str:
         value = None if found[1] == "$" else environment.certain(found[2])

@@ -1,6 +1,7 @@
 """Which container is the Gateway, and which Deployment a pod belongs to."""
 
 from collections.abc import Iterable
+from posixpath import normpath
 
 from webhook.policy.names import (
     GATEWAY_API_VERSION,
@@ -16,13 +17,16 @@ from webhook.policy.objects import Container, ObjectMeta, Pod, PodSpec, Volume
 def gateway_index(spec: PodSpec, named: str | None = None) -> int | None:
     """Give the index of the gateway container, or None when there is none.
 
-    ``named`` is the value of the annotation ``schemagate.io/gateway-container``. Without it, the container
-    that mounts the license: it is first under the operator and last under the Helm chart.
+    ``named`` is the value of the annotation ``schemagate.io/gateway-container``. Without it, or when it names no
+    container, the one that mounts the license: it is first under the operator and last under the Helm chart.
     """
+    licensed = None
     for index, container in enumerate(spec.containers or ()):
-        if container.name == named if named else mounts(container, LICENSE_PATH):
+        if named and container.name == named:
             return index
-    return None
+        if licensed is None and mounts(container, LICENSE_PATH):
+            licensed = index
+    return licensed
 
 
 def gateway_container(spec: PodSpec, metas: Iterable[ObjectMeta] = ()) -> Container | None:
@@ -37,8 +41,16 @@ def named_container(metas: Iterable[ObjectMeta]) -> str | None:
 
 
 def mounts(container: Container, path: str) -> bool:
-    """Tell whether a container mounts something at exactly this path."""
-    return any(mount.mount_path == path for mount in container.volume_mounts or ())
+    """Tell whether a container mounts something at this path, however it is spelled."""
+    return any(
+        mount.mount_path == path or normpath(mount.mount_path) == path
+        for mount in container.volume_mounts or ()
+        if mount.mount_path.endswith((_base(path), "/", "."))
+    )
+
+
+def _base(path: str) -> str:
+    return path.rpartition("/")[2]
 
 
 def node_properties_volume(spec: PodSpec, container: Container) -> Volume | None:

@@ -143,7 +143,8 @@ def _asks(meta: ObjectMeta) -> bool:
 def _gateway_fields(gateway: Gateway) -> dict[str, Any]:
     database = gateway.spec.app.management.database
     job = database.migration_job
-    fields: dict[str, Any] = {"gatewayVersion": gateway.spec.version}
+    # spec.version is not read: the operator only echoes it, so that it may name another version than the image.
+    fields: dict[str, Any] = {}
     if job is not None:
         fields |= {"jdbcUrl": job.jdbc_url, "clearLocks": job.clear_locks}
         if job.active_deadline_seconds is not None:

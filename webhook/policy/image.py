@@ -25,9 +25,13 @@ class GatewayVersion(NamedTuple):
 
 
 def image_tag(image: str) -> str | None:
-    """Give the tag of an image reference, or None when it has none; a registry's port is no tag."""
-    name = image.partition("@")[0]
-    _, colon, tag = name.rpartition("/")[2].partition(":")
+    """Give the tag of an image reference, or None when it has none that counts.
+
+    A registry's port is no tag, and beside a digest a tag is decoration: the digest is what runs.
+    """
+    if "@" in image:
+        return None
+    _, colon, tag = image.rpartition("/")[2].partition(":")
     return tag if colon and tag else None
 
 

@@ -9,9 +9,9 @@ from typing import Any
 import msgspec
 
 from webhook.policy.database import jdbc
-from webhook.policy.environment import ConfigMaps, Environment, Secretive, resolve
+from webhook.policy.environment import TOO_LONG, ConfigMaps, Environment, Secretive, resolve
 from webhook.policy.gateway import node_properties_volume
-from webhook.policy.names import DISKLESS_CONFIG, SSG_DATABASE_JDBC_URL, SSG_DATABASE_TYPE
+from webhook.policy.names import DISKLESS_CONFIG, SSG_DATABASE_JDBC_URL
 from webhook.policy.objects import Container, PodSpec
 from webhook.policy.record import RecordSpec
 
@@ -19,7 +19,6 @@ FORMAT = 1
 """Number of the canonical form. Raise it with every change of the pre-image: all hashes change with it."""
 
 _USUAL_POLICY = frozenset({"ClusterFirst", "", None})
-_EMBEDDED_TYPES = frozenset({"h2", "derby"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +98,22 @@ def migration_inputs(
     )
 
 
+def out_of_sight(old: MigrationInputs, container: Container) -> MigrationInputs | None:
+    """Give the inputs of a container whose URL may have gone where it is not read; None if it has just gone.
+
+    Secrets are never read, so that moving the URL into one would look like having no database any more.
+    """
+    hidden = any(
+        source.secret_ref and SSG_DATABASE_JDBC_URL.startswith(source.prefix)
+        for source in container.env_from or ()
+    )
+    problem = (
+        f"{SSG_DATABASE_JDBC_URL} is gone from env and ConfigMaps, and a Secret may hold it, which is not read; "
+        "keep it where it was, or name the database in spec.jdbcUrl of the record"
+    )
+    return replace(old, image=container.image, problem=problem) if hidden else None
+
+
 @dataclass(frozen=True, slots=True)
 class _Url:
     text: str
@@ -124,10 +139,12 @@ def _url(pod: PodSpec, container: Container, spec: RecordSpec, environment: Envi
     if spec.jdbc_url:
         return _parsed(spec.jdbc_url, override=True)
     value = environment.values.get(SSG_DATABASE_JDBC_URL)
+    if value == TOO_LONG:
+        return _Url("invalid", problem=f"{SSG_DATABASE_JDBC_URL} is {TOO_LONG.origin}; write it out shorter")
     if isinstance(value, Secretive):
         return _composed(value) if value.parts else _Url(value.origin)
-    embedded = (environment.known(SSG_DATABASE_TYPE) or "").strip().lower() in _EMBEDDED_TYPES
-    return None if embedded or not value else _parsed(value, override=False)
+    # The URL tells its kind of database; a type beside it could say otherwise, and is not asked.
+    return _parsed(value, override=False) if value else None
 
 
 @lru_cache(maxsize=1024)
@@ -144,6 +161,8 @@ def _parsed(text: str, *, override: bool) -> _Url | None:
 def _composed(value: Secretive) -> _Url | None:
     """Read a URL with unknown parts: numbers stand for them, since a host, port, schema and value may be one."""
     known = "".join(part for part in value.parts if isinstance(part, str))
+    if len(known) + len(value.parts) > jdbc.MAX_LENGTH:
+        return _Url("invalid", problem=f"{SSG_DATABASE_JDBC_URL} is longer than {jdbc.MAX_LENGTH} characters")
     numbers = (str(number) for number in range(65535, 10000, -1) if str(number) not in known)
     places = {part: next(numbers) for part in dict.fromkeys(value.parts) if isinstance(part, Secretive)}
     url = _parsed("".join(part if isinstance(part, str) else places[part] for part in value.parts), override=False)

@@ -47,7 +47,6 @@ NODE_PROPERTIES_PATH: Final = "/opt/SecureSpan/Gateway/node/default/etc/conf/nod
 EXTRA_JAVA_ARGS: Final = "EXTRA_JAVA_ARGS"
 LIQUIBASE_LOG_LEVEL: Final = "LIQUIBASE_LOG_LEVEL"
 SSG_DATABASE_JDBC_URL: Final = "SSG_DATABASE_JDBC_URL"
-SSG_DATABASE_TYPE: Final = "SSG_DATABASE_TYPE"
 DISKLESS_CONFIG: Final = "DISKLESS_CONFIG"
 
 # Where schemagate keeps what EXTRA_JAVA_ARGS held before, when it has to rename it.

@@ -1,5 +1,7 @@
 """What a person reads: one printable line that stands alone, with the one command to run next."""
 
+import json
+import shlex
 from typing import Any
 
 import pytest
@@ -14,28 +16,28 @@ from webhook.policy.rollout.verdict import decide
 
 START = f"rollout of deployment team-a/ssg to {NEXT_IMAGE} is blocked: migration {short(NEXT_HASH)} "
 WATCH = "the migration is on its way, watch it: kubectl get gwm ssg -n team-a -w"
+PATCH = "kubectl patch gwm ssg -n team-a --type merge -p"
+RETRY = f"kubectl annotate gwm ssg -n team-a --overwrite schemagate.io/retry={short(NEXT_HASH)}"
 JOB = {"name": "ssg-db-migration-1"}
 STATES: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
-    "not begun": ({}, {}, f"has not run; start it: schemagate migrate ssg -n team-a --image {NEXT_IMAGE} --wait"),
+    "not begun": ({}, {}, f'has not run; start it: {PATCH} \'{{"spec":{{"image":"{NEXT_IMAGE}"}}}}\''),
     "announced": ({"image": NEXT_IMAGE}, {}, f"has not run; {WATCH}"),
     "pending": ({}, {"phase": "Pending"}, f"is Pending; {WATCH}"),
     "running": ({}, {"phase": "Running", "job": JOB}, f"is Running, Job ssg-db-migration-1; {WATCH}"),
     "failed": (
         {},
         {"phase": "Failed", "job": JOB, "failure": {"class": "LockHeld", "message": "held by\npod-1"}},
-        "is Failed (LockHeld: held by pod-1, Job ssg-db-migration-1); mend it, then: "
-        "kubectl delete job ssg-db-migration-1 -n team-a",
+        f"is Failed (LockHeld: held by pod-1, Job ssg-db-migration-1); mend it, then: {RETRY}",
     ),
     "failed before its Job": (
         {},
         {"phase": "Failed", "failure": {"class": "Unknown"}},
-        f"is Failed (Unknown); {WATCH}",
+        f"is Failed (Unknown); mend it, then: {RETRY}",
     ),
     "failed with a long story": (
         {},
         {"phase": "Failed", "job": JOB, "failure": {"class": "Unknown", "message": "x" * 2000}},
-        f"is Failed (Unknown: {'x' * 299}…, Job ssg-db-migration-1); mend it, then: "
-        "kubectl delete job ssg-db-migration-1 -n team-a",
+        f"is Failed (Unknown: {'x' * 299}…, Job ssg-db-migration-1); mend it, then: {RETRY}",
     ),
     "held was not applied": (
         {"mode": "Hold"},
@@ -70,8 +72,16 @@ def test_a_lost_container_names_the_way_out() -> None:
 
 
 def test_an_image_is_quoted_for_the_shell() -> None:
-    message = decide(rollout(deployment(container(image="x; rm -rf ~")), OLD)).message
-    assert "--image 'x; rm -rf ~' --wait" in message
+    message = decide(rollout(deployment(container(image="x'; rm -rf ~")), OLD)).message
+    command = message.partition("start it: ")[2]
+    assert json.loads(shlex.split(command)[-1]) == {"spec": {"image": "x'; rm -rf ~"}}
+
+
+def test_what_only_a_stored_template_can_announce_is_told_to_be_held() -> None:
+    moved = deployment(container(image=NEXT_IMAGE), spec={"template": {"spec": {"hostNetwork": True}}})
+    message = decide(rollout(moved, OLD, stored=record(spec={"image": NEXT_IMAGE}))).message
+    assert "on its way" not in message
+    assert message.endswith(f"""{PATCH} '{{"spec":{{"mode":"Hold"}}}}'""")
 
 
 @given(st.text(), st.text())

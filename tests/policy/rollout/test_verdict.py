@@ -6,6 +6,7 @@ import msgspec
 import pytest
 
 from tests.support.builders import (
+    IMAGE,
     NOW,
     URL,
     config_map,
@@ -50,8 +51,8 @@ VERDICTS: dict[str, tuple[dict[str, Any], str, Reason]] = {
     "a lost container": ({"new": GONE, "old": OLD}, "not_a_gateway", Reason.GATEWAY_CONTAINER_LOST),
     "an annotation that names a container that is not there": (
         {"new": deployment(metadata={"annotations": {"schemagate.io/gateway-container": "no"}}), "old": OLD},
-        "not_a_gateway",
-        Reason.GATEWAY_CONTAINER_LOST,
+        "template_unchanged",
+        Reason.TEMPLATE_UNCHANGED,
     ),
     "not governed": ({"new": NEXT, "old": OLD, "governed": False}, "not_governed", Reason.NOT_GOVERNED),
     "scaled": (
@@ -264,3 +265,29 @@ def test_a_change_of_a_refused_url_is_a_change() -> None:
 def test_hold_mode_never_denies_where_the_template_may_wait() -> None:
     found = rollout(NEXT, OLD, stored=record(spec={"mode": "Hold"}))
     assert hold(found, decide(found)).allowed
+
+
+def test_complete_inputs_with_a_problem_are_still_told() -> None:
+    """Bad settings fall back to defaults, whose hash may well be complete."""
+    facts = rollout(NEXT, OLD, stored=completed(NEXT_HASH))
+    assert facts.governance is not None
+    bad = msgspec.structs.replace(facts.governance, problem="Deployment settings: clear-locks")
+    decision = decide(msgspec.structs.replace(facts, governance=bad))
+    assert (decision.allowed, decision.reason) == (False, Reason.INVALID_INPUTS)
+
+
+def test_a_lost_container_without_a_database_is_no_loss() -> None:
+    ephemeral = config_maps(config_map(data={"DISKLESS_CONFIG": "true"}))
+    decision = decide(rollout(GONE, OLD, maps=ephemeral))
+    assert (decision.allowed, decision.reason) == (True, Reason.NO_DATABASE)
+
+
+def test_a_restart_onto_another_database_passes_with_a_warning() -> None:
+    done = {"hash": "0" * 64, "image": IMAGE, "database": "old:3306/ssg"}
+    stored = record(status={"completedHashes": [done]})
+    restarted = deployment(spec={"template": {"metadata": {"annotations": {"restartedAt": "now"}}}})
+    decision = decide(rollout(restarted, OLD, stored=stored))
+    assert (decision.allowed, decision.reason) == (True, Reason.INPUTS_UNCHANGED)
+    assert "the database is now mysql-primary:3306/ssg" in decision.warnings[0]
+    same = record(status={"completedHashes": [{**done, "database": "mysql-primary:3306/ssg"}]})
+    assert decide(rollout(restarted, OLD, stored=same)).warnings == ()

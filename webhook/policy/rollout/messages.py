@@ -1,12 +1,16 @@
 """What a person reads when a rollout is turned away: what, why, and the one command to run next."""
 
 import shlex
+from dataclasses import replace
+
+import msgspec
 
 from webhook.policy.decision import MESSAGE_LIMIT, printable
 from webhook.policy.governance import Governance
 from webhook.policy.inputs import MigrationInputs, short
+from webhook.policy.names import RETRY
 from webhook.policy.reasons import Reason
-from webhook.policy.record import Phase
+from webhook.policy.record import Mode, Phase
 from webhook.policy.rollout.change import Rollout
 
 _FAILURE_LIMIT = 300
@@ -20,8 +24,7 @@ def blocked(rollout: Rollout, governance: Governance, reason: Reason) -> str:
     if reason is Reason.GATEWAY_CONTAINER_LOST:
         text = (
             f"{subject} is blocked: it takes the Gateway container out of a governed Deployment; keep it, or "
-            f"end the guard first: kubectl patch gwm {change.name} -n {change.namespace} --type merge "
-            """-p '{"spec":{"enabled":false}}'"""
+            f"end the guard first: {_patch(rollout, {'enabled': False})}"
         )
     elif rollout.inputs is None:
         text = f"{subject} is blocked: {reason.meaning}"
@@ -48,12 +51,31 @@ def _state(inputs: MigrationInputs, governance: Governance) -> str:
 
 
 def _next(rollout: Rollout, inputs: MigrationInputs, governance: Governance, reason: Reason) -> str:
-    name, namespace = rollout.change.name, rollout.change.namespace
+    """Give what to do next; a command is one that leads on from here, whatever else is done."""
+    change = rollout.change
     current = governance.status.spec_hash == inputs.spec_hash
     if reason is Reason.HOLD_NOT_APPLIED:
         return "mode is Hold but the Deployment is not paused, try again: the mutating webhook was not reached"
-    if current and governance.status.phase is Phase.FAILED and governance.status.job:
-        return f"mend it, then: kubectl delete job {governance.status.job.name} -n {namespace}"
-    if current or governance.announced == inputs.image:
-        return f"the migration is on its way, watch it: kubectl get gwm {name} -n {namespace} -w"
-    return f"start it: schemagate migrate {name} -n {namespace} --image {shlex.quote(inputs.image)} --wait"
+    if current and governance.status.phase is Phase.FAILED:
+        retry = f"{RETRY}={short(inputs.spec_hash)}"
+        return f"mend it, then: kubectl annotate gwm {change.name} -n {change.namespace} --overwrite {retry}"
+    by_image = rollout.old_inputs is None or _with_image(rollout.old_inputs, inputs.image) == inputs.spec_hash
+    if current or (by_image and governance.announced == inputs.image):
+        watch = f"kubectl get gwm {change.name} -n {change.namespace} -w"
+        return f"the migration is on its way, watch it: {watch}"
+    if by_image:
+        return f"start it: {_patch(rollout, {'image': inputs.image})}"
+    # The controller migrates for stored templates, and of a refused one it knows nothing but the image.
+    return (
+        "more than the image changes, which only a stored template can announce; hold it there, and apply it "
+        f"again: {_patch(rollout, {'mode': Mode.HOLD.value})}"
+    )
+
+
+def _with_image(inputs: MigrationInputs, image: str) -> str:
+    return replace(inputs, image=image).spec_hash
+
+
+def _patch(rollout: Rollout, spec: dict[str, str | bool]) -> str:
+    body = shlex.quote(msgspec.json.encode({"spec": spec}).decode())
+    return f"kubectl patch gwm {rollout.change.name} -n {rollout.change.namespace} --type merge -p {body}"

@@ -44,6 +44,8 @@ def not_a_gateway(rollout: Rollout) -> Decision | None:
         return _allow(rollout, Reason.NOT_A_GATEWAY, "not_a_gateway")
     if rollout.governance is None:
         return _allow(rollout, Reason.NOT_GOVERNED, "not_a_gateway")
+    if change.starts_pods and rollout.old_inputs is None:
+        return _allow(rollout, Reason.NO_DATABASE, "not_a_gateway")
     # Renaming the container away is no way around the gate.
     return _blocked(rollout, rollout.governance, Reason.GATEWAY_CONTAINER_LOST, "not_a_gateway")
 
@@ -66,8 +68,9 @@ def no_database(rollout: Rollout) -> Decision | None:
 
 def inputs_unchanged(rollout: Rollout) -> Decision | None:
     """A restart, other Java arguments or other resources need no migration."""
-    same = rollout.inputs == rollout.old_inputs and not rollout.change.resumes
-    return _allow(rollout, Reason.INPUTS_UNCHANGED, "inputs_unchanged") if same else None
+    if rollout.inputs != rollout.old_inputs or rollout.change.resumes:
+        return None
+    return _allow(rollout, Reason.INPUTS_UNCHANGED, "inputs_unchanged", _moved(*_judged(rollout)))
 
 
 def unsupported_version(rollout: Rollout) -> Decision | None:
@@ -163,6 +166,19 @@ def _phase(inputs: MigrationInputs, governance: Governance) -> Phase | None:
     """Give the phase of these inputs; a record that is busy with others has not begun these."""
     status = governance.status
     return status.phase if status.spec_hash == inputs.spec_hash else None
+
+
+def _moved(inputs: MigrationInputs, governance: Governance) -> str:
+    """Say when a ConfigMap moved a template that stays to a database that is not migrated for it."""
+    done = governance.status.completed_hashes
+    if not done or not inputs.database or governance.status.completion(inputs.spec_hash):
+        return ""
+    if done[0].image != inputs.image or done[0].database in {"", inputs.database}:
+        return ""
+    return (
+        f"schemagate: the database is now {inputs.database}, which is not migrated for this image; new pods "
+        "migrate it by themselves, all at once"
+    )
 
 
 def _bypass_refusal(rollout: Rollout, inputs: MigrationInputs) -> str | None:
