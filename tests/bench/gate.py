@@ -6,7 +6,6 @@ records were loaded. Its CPU time is measured from outside.
 
 import argparse
 import asyncio
-import gc
 import json
 import sys
 import time
@@ -16,12 +15,12 @@ from typing import Any
 from tests.bench.trivial import LOOPS
 from webhook.cli.sources import load_cluster
 from webhook.embedded.writes import EmbeddedControllerCluster
-from webhook.runtime import EmbeddedGate
+from webhook.runtime import EmbeddedGate, calm_collector
 from webhook.settings import read_settings
 from webhook.telemetry import configure_logging
 
 CASES = Path(__file__).parent.parent / "testdata" / "cases"
-PAGE = 25
+PAGE = 10
 """Records stored between two turns of the event loop."""
 
 
@@ -52,9 +51,7 @@ async def load_records(cluster: EmbeddedControllerCluster, count: int) -> float:
             now = time.perf_counter()
             worst, last = max(worst, now - last), now
 
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(50_000, 20, 1000)
+    calm_collector()
     beat = asyncio.create_task(heartbeat())
     for first in range(0, count, PAGE):
         for number in range(first, min(first + PAGE, count)):
