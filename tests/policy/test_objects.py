@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.support.builders import config_map, deployment, gateway, merged, namespace, pod
+from tests.support.builders import config_map, container, deployment, gateway, merged, namespace, pod
 from webhook.policy.gateway_resource import Gateway
 from webhook.policy.objects import TEMPLATE_LIMIT, ConfigMap, Deployment, Namespace, Pod, View, view, without_nulls
 
@@ -72,6 +72,13 @@ def test_templates_are_compared() -> None:
 def test_a_template_that_no_api_server_stores_is_not_looked_into() -> None:
     huge = deployment(spec={"template": {"metadata": {"annotations": {"a": "x" * TEMPLATE_LIMIT}}}})
     with pytest.raises(msgspec.ValidationError, match="larger than 3 MiB"):
+        view(Deployment, huge).template()
+
+
+@pytest.mark.parametrize(("field", "count"), [("env", 10_001), ("envFrom", 1_001)])
+def test_more_variables_than_any_container_has_are_refused(field: str, count: int) -> None:
+    huge = deployment(container(**{field: [{}] * count}))
+    with pytest.raises(msgspec.ValidationError, match=field):
         view(Deployment, huge).template()
 
 

@@ -41,7 +41,8 @@ class Governance(Value, frozen=True):
 
     ``spec`` is the effective one, ``mode`` and ``first_install`` are resolved through the namespace and the
     defaults. ``announced`` is an image that a Gateway or record already names as the target, so that its
-    migration is on its way whatever becomes of the request. ``problem`` says what an annotation has wrong.
+    migration is on its way whatever becomes of the request; ``gateway_image`` is the Gateway's own, which wins
+    once it moves on. ``problem`` says what an annotation has wrong.
     """
 
     source: Source
@@ -50,6 +51,7 @@ class Governance(Value, frozen=True):
     mode: Mode
     first_install: FirstInstall
     announced: str = ""
+    gateway_image: str = ""
     problem: str | None = None
 
 
@@ -75,13 +77,15 @@ def govern(claims: Claims) -> Governance | None:
     source, spec, problem = found
     if not spec.enabled:
         return None
+    gateway_image = claims.gateway.spec.app.image if claims.gateway else ""
     return Governance(
         source=source,
         spec=spec,
         status=claims.record.status if claims.record else RecordStatus(),
         mode=spec.mode or _namespace_mode(claims.namespace) or claims.default_mode,
         first_install=spec.first_install or _first_install(claims),
-        announced=spec.image or (claims.gateway.spec.app.image if claims.gateway else ""),
+        announced=spec.image or gateway_image,
+        gateway_image=gateway_image,
         problem=problem,
     )
 

@@ -10,7 +10,7 @@ webhooks run before validation, so such fields accept ``null``.
 
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import msgspec
 
@@ -129,8 +129,9 @@ class Container(View, frozen=True):
 
     name: str = ""
     image: str = ""
-    env: tuple[EnvVar, ...] | None = None
-    env_from: tuple[EnvFromSource, ...] | None = None
+    # Far above any real one: each of these many is multiplied with the keys of a ConfigMap.
+    env: Annotated[tuple[EnvVar, ...], msgspec.Meta(max_length=10_000)] | None = None
+    env_from: Annotated[tuple[EnvFromSource, ...], msgspec.Meta(max_length=1_000)] | None = None
     volume_mounts: tuple[VolumeMount, ...] | None = None
 
 

@@ -108,3 +108,19 @@ def test_held(case: str, found: Deployment, expected: bool) -> None:
 )
 def test_settled(case: str, tweak: dict[str, Any], expected: bool) -> None:
     assert is_settled(stored(**tweak)) is expected
+
+
+def test_a_gateway_that_moves_on_wins_over_what_a_record_announced_before() -> None:
+    asked = msgspec.structs.replace(governance(), announced="gateway:11.2.9", gateway_image=NEXT_IMAGE)
+    target = target_of(stored(), asked, config_maps())
+    assert target is not None
+    assert target.desired is not None
+    assert target.desired.image == NEXT_IMAGE
+
+
+def test_a_record_announces_ahead_of_a_gateway_that_stands_still() -> None:
+    asked = msgspec.structs.replace(governance(), announced=NEXT_IMAGE, gateway_image=IMAGE)
+    target = target_of(stored(), asked, config_maps())
+    assert target is not None
+    assert target.desired is not None
+    assert target.desired.image == NEXT_IMAGE

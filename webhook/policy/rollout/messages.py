@@ -60,7 +60,8 @@ def _next(rollout: Rollout, inputs: MigrationInputs, governance: Governance, rea
         retry = f"{RETRY}={short(inputs.spec_hash)}"
         return f"mend it, then: kubectl annotate gwm {change.name} -n {change.namespace} --overwrite {retry}"
     by_image = rollout.old_inputs is None or _with_image(rollout.old_inputs, inputs.image) == inputs.spec_hash
-    if current or (by_image and governance.announced == inputs.image):
+    announced = inputs.image in {governance.announced, governance.gateway_image}
+    if current or (by_image and announced):
         watch = f"kubectl get gwm {change.name} -n {change.namespace} -w"
         return f"the migration is on its way, watch it: {watch}"
     if by_image:
