@@ -7,9 +7,9 @@ import click
 
 from webhook.cli.output import emit, format_option, namespace_option, objects_option
 from webhook.cli.sources import load_cluster, load_judged, refuse_dangling
+from webhook.controller.intent import config_maps_for
 from webhook.embedded.writes import EmbeddedControllerCluster
 from webhook.errors import SourceError
-from webhook.policy.environment import config_maps_of
 from webhook.policy.gateway import gateway_container
 from webhook.policy.governance import Claims, govern
 from webhook.policy.inputs import migration_inputs, short
@@ -64,8 +64,7 @@ async def _inputs(cluster: EmbeddedControllerCluster, deployment: Deployment) ->
             namespace=cluster.namespace(namespace),
         )
     )
-    names = sorted(config_maps_of(container))
-    config_maps = {name: await cluster.config_map(namespace, name) for name in names}
+    config_maps = await config_maps_for(cluster, namespace, [container])
     spec = governance.spec if governance else RecordSpec()
     inputs = migration_inputs(template.spec, container, spec, config_maps)
     row: dict[str, Any] = {

@@ -17,7 +17,6 @@ from webhook.cli.review import review
 from webhook.cli.serve import serve
 from webhook.errors import SchemagateError
 
-DENIED = 1
 BAD_INPUT = 2
 
 

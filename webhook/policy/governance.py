@@ -13,6 +13,8 @@ from typing import Any
 from webhook.errors import InvalidObjectError
 from webhook.policy.gateway import gateway_owner
 from webhook.policy.gateway_resource import Gateway
+from webhook.policy.image import GatewayVersion, image_version, knows_modes
+from webhook.policy.inputs import MigrationInputs
 from webhook.policy.names import (
     ACTIVE_DEADLINE_SECONDS,
     CLEAR_LOCKS,
@@ -23,7 +25,16 @@ from webhook.policy.names import (
     MIGRATION_JOB_ENABLED,
 )
 from webhook.policy.objects import Namespace, ObjectMeta
-from webhook.policy.record import FirstInstall, LogLevel, Mode, Record, RecordSpec, RecordStatus, read_spec
+from webhook.policy.record import (
+    Completion,
+    FirstInstall,
+    LogLevel,
+    Mode,
+    Record,
+    RecordSpec,
+    RecordStatus,
+    read_spec,
+)
 from webhook.policy.value import Value
 
 
@@ -53,6 +64,19 @@ class Governance(Value, frozen=True):
     announced: str = ""
     gateway_image: str = ""
     problem: str | None = None
+
+    def problem_with(self, inputs: MigrationInputs) -> str | None:
+        """Say why nothing can be told of these inputs, or give None when all is well."""
+        return inputs.problem or self.problem
+
+    def completed(self, inputs: MigrationInputs) -> Completion | None:
+        """Give the completion of exactly these inputs; inputs with a problem are never complete."""
+        return None if self.problem_with(inputs) else self.status.completion(inputs.spec_hash)
+
+    def too_old(self, inputs: MigrationInputs) -> GatewayVersion | None:
+        """Give the version when it is known not to know the schema-update modes, else None."""
+        version = image_version(inputs.image, self.spec.gateway_version)
+        return version if knows_modes(version) is False else None
 
 
 class Claims(Value, frozen=True):

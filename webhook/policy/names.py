@@ -54,7 +54,6 @@ KEPT_JAVA_ARGS: Final = "SCHEMAGATE_EXTRA_JAVA_ARGS"
 
 MODE_PROPERTY: Final = "gateway.db.schema-update.mode"
 MODE_SKIP: Final = "skip"
-MODE_DEFAULT: Final = "default"
 MODE_LIQUIBASE_ONLY: Final = "liquibase-only"
 MODE_LIQUIBASE_ONLY_WITH_UNLOCK: Final = "liquibase-only-with-unlock"
 

@@ -15,7 +15,6 @@ in between finds its intent in the status (``job`` without ``uid``) and goes on 
 
 from dataclasses import replace
 
-from webhook.policy.image import image_version, knows_modes
 from webhook.policy.inputs import MigrationInputs, short
 from webhook.policy.migration.conditions import with_conditions
 from webhook.policy.migration.job import job_name
@@ -88,7 +87,7 @@ def _decide(observed: Observed) -> Plan:
     if wanted is None:
         kept = status.failure if _ended_badly(status) else None
         return Plan(replace(status, phase=Phase.DISABLED, complete=False, failure=kept), _wake(observed, None))
-    problem = wanted.problem or governance.problem
+    problem = governance.problem_with(wanted)
     if problem:
         failure = Failure(classification=FailureClass.INVALID_INPUTS, message=problem)
         return Plan(_fresh(status, wanted, Phase.FAILED, failure))
@@ -106,8 +105,7 @@ def _wanted(observed: Observed) -> MigrationInputs | None:
     governance, target = observed.governance, observed.target
     if governance is None or target is None or target.desired is None:
         return None
-    version = image_version(target.desired.image, governance.spec.gateway_version)
-    return None if knows_modes(version) is False else target.desired
+    return None if governance.too_old(target.desired) else target.desired
 
 
 def _disabled(observed: Observed, active: JobReference | None) -> Plan:

@@ -3,7 +3,6 @@
 from webhook.policy.decision import WARNING_LIMIT, Decision, printable
 from webhook.policy.environment import ConfigMaps
 from webhook.policy.governance import Governance
-from webhook.policy.image import image_version, knows_modes
 from webhook.policy.inputs import MigrationInputs, short
 from webhook.policy.names import MODE_SKIP
 from webhook.policy.objects import Container
@@ -46,11 +45,9 @@ def decide_pod(pod: Admission) -> Decision:
 
 
 def _skip_reason(inputs: MigrationInputs, governance: Governance) -> Reason:
-    if knows_modes(image_version(inputs.image, governance.spec.gateway_version)) is False:
+    if governance.too_old(inputs):
         return Reason.UNSUPPORTED_GATEWAY_VERSION
-    problem = inputs.problem or governance.problem
-    complete = problem is None and governance.status.completion(inputs.spec_hash) is not None
-    return Reason.SKIP_INJECTED if complete else Reason.SKIP_WITHHELD
+    return Reason.SKIP_INJECTED if governance.completed(inputs) else Reason.SKIP_WITHHELD
 
 
 def _environment(pod: Admission, governance: Governance, container: Container, *, skip: bool) -> Injection:

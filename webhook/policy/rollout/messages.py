@@ -29,7 +29,7 @@ def blocked(rollout: Rollout, governance: Governance, reason: Reason) -> str:
     elif rollout.inputs is None:
         text = f"{subject} is blocked: {reason.meaning}"
     elif reason is Reason.INVALID_INPUTS:
-        text = f"{subject} is blocked: {rollout.inputs.problem or governance.problem}"
+        text = f"{subject} is blocked: {governance.problem_with(rollout.inputs)}"
     else:
         text = (
             f"{subject} to {rollout.inputs.image} is blocked: migration {short(rollout.inputs.spec_hash)} "

@@ -8,7 +8,6 @@ from collections.abc import Callable
 
 from webhook.policy.decision import MESSAGE_LIMIT, WARNING_LIMIT, Decision, printable
 from webhook.policy.governance import Governance
-from webhook.policy.image import image_version, knows_modes
 from webhook.policy.inputs import MigrationInputs, short
 from webhook.policy.names import FIRST_SUPPORTED
 from webhook.policy.reasons import Reason
@@ -76,8 +75,8 @@ def inputs_unchanged(rollout: Rollout) -> Decision | None:
 def unsupported_version(rollout: Rollout) -> Decision | None:
     """Older Gateways ignore the modes, so that their pods migrate by themselves as ever."""
     inputs, governance = _judged(rollout)
-    version = image_version(inputs.image, governance.spec.gateway_version)
-    if knows_modes(version) is not False:
+    version = governance.too_old(inputs)
+    if version is None:
         return None
     first = ".".join(str(part) for part in FIRST_SUPPORTED)
     warning = f"schemagate: Gateway {version} is older than {first} and migrates its database at start, unguarded"
@@ -87,7 +86,7 @@ def unsupported_version(rollout: Rollout) -> Decision | None:
 def migration_complete(rollout: Rollout) -> Decision | None:
     """What is migrated may start; what was migrated earlier may too, since a rollback must never wait."""
     inputs, governance = _judged(rollout)
-    if _problem(inputs, governance) or governance.status.completion(inputs.spec_hash) is None:
+    if governance.completed(inputs) is None:
         return None
     if governance.status.completed_hashes[0].hash == inputs.spec_hash:
         return _allow(rollout, Reason.MIGRATION_COMPLETE, "migration_complete")
@@ -121,7 +120,7 @@ def bypassed(rollout: Rollout) -> Decision | None:
 def by_mode(rollout: Rollout) -> Decision:
     """Nothing spoke for the rollout: what happens now is what the mode says."""
     inputs, governance = _judged(rollout)
-    if _problem(inputs, governance):
+    if governance.problem_with(inputs):
         reason = Reason.INVALID_INPUTS
     elif governance.mode is Mode.HOLD:
         reason = Reason.HOLD_NOT_APPLIED
@@ -156,10 +155,6 @@ def _judged(rollout: Rollout) -> tuple[MigrationInputs, Governance]:
     if rollout.inputs is None or rollout.governance is None:
         raise AssertionError("checked before: governed, and with a database")
     return rollout.inputs, rollout.governance
-
-
-def _problem(inputs: MigrationInputs, governance: Governance) -> str | None:
-    return inputs.problem or governance.problem
 
 
 def _phase(inputs: MigrationInputs, governance: Governance) -> Phase | None:
