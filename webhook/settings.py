@@ -28,6 +28,27 @@ class Settings(BaseSettings):
     drain_seconds: Annotated[
         float, Field(ge=0, le=300, description="how long to serve on, closing connections, after SIGTERM")
     ] = 10.0
+    kubeconfig: Annotated[Path | None, Field(description="kubeconfig of the cluster, when not run in it")] = None
+    context: Annotated[str | None, Field(description="context of the kubeconfig")] = None
+    namespace: Annotated[str | None, Field(description="namespace of schemagate itself, when not run in it")] = (
+        None
+    )
+    strict_x509: Annotated[
+        bool, Field(description="refuse an API server whose certificates lack key identifiers (RFC 5280)")
+    ] = False
+    identity: Annotated[
+        str | None, Field(max_length=200, description="name of this replica; by default the pod's")
+    ] = None
+    lease_name: Annotated[str, Field(min_length=1, max_length=63, description="Lease of the controller")] = (
+        "schemagate-controller"
+    )
+    lease_seconds: Annotated[
+        float, Field(ge=3, le=300, description="how long a Lease outlives its holder; renewed four times in it")
+    ] = 15.0
+    workers: Annotated[int, Field(ge=1, le=64, description="Deployments reconciled side by side")] = 4
+    gather_seconds: Annotated[
+        float, Field(ge=0, le=60, description="how long rejections are gathered before records are written")
+    ] = 2.0
     reload_seconds: Annotated[
         float, Field(ge=0.1, le=3600, description="how often the certificate files are looked at")
     ] = 10.0

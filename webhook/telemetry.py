@@ -6,6 +6,7 @@ No label names a namespace, object, user or hash. Logs are one JSON object a lin
 import logging
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from typing import Any
 
 import msgspec
@@ -13,6 +14,7 @@ import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 from webhook import __version__
+from webhook.errors import ClusterError
 from webhook.policy.reasons import Reason
 
 WEBHOOKS = ("pods.mutate", "deployments.mutate", "deployments.validate")
@@ -38,6 +40,7 @@ REFUSALS = (
     "too_large",
 )
 """Why the server turns a request or connection away."""
+_CLUSTER_ERRORS = tuple(sorted(error.__name__ for error in ClusterError.__subclasses__()))
 _BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 
 
@@ -46,13 +49,7 @@ class Telemetry:
 
     def __init__(self, paths: tuple[str, ...]) -> None:
         self.registry = CollectorRegistry()
-        build = Gauge(
-            "schemagate_build_info",
-            "Always 1. Labels: version, python.",
-            ["version", "python"],
-            registry=self.registry,
-        )
-        build.labels(__version__, sys.version.split()[0]).set(1)
+        _build_info(self.registry)
         requests = Counter(
             "schemagate_admission_requests",
             "Verdicts. Labels: webhook, operation, decision (allow, warn, patch, deny), reason.",
@@ -137,6 +134,57 @@ class Telemetry:
     def exposition(self) -> bytes:
         """Give all metrics in Prometheus' text format."""
         return generate_latest(self.registry)
+
+
+class ControllerTelemetry:
+    """All metrics of the controller, in a registry of its own."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        _build_info(self.registry)
+        self.leader = Gauge("schemagate_leader", "1 in the replica that leads, else 0.", registry=self.registry)
+        self._seconds = Histogram(
+            "schemagate_reconcile_duration_seconds",
+            "Time that one look at a Deployment took.",
+            buckets=_BUCKETS,
+            registry=self.registry,
+        )
+        self._errors = Counter(
+            "schemagate_reconcile_errors", "Looks that failed. Label: error.", ["error"], registry=self.registry
+        )
+        for name in (*_CLUSTER_ERRORS, "other"):
+            self._errors.labels(name)
+        self.unreadable = Counter(
+            "schemagate_unreadable_objects", "Objects that could not be read.", registry=self.registry
+        )
+        self.events_dropped = Counter(
+            "schemagate_events_dropped", "Events that were not written.", registry=self.registry
+        )
+        self.rejections_left_out = Counter(
+            "schemagate_rejections_left_out",
+            "Rejections that fitted no stored Deployment.",
+            registry=self.registry,
+        )
+
+    def reconciling(self) -> AbstractContextManager[object]:
+        """Measure one look."""
+        return self._seconds.time()
+
+    def reconcile_failed(self, error: Exception) -> None:
+        """Count a look that failed."""
+        name = type(error).__name__
+        self._errors.labels(name if name in _CLUSTER_ERRORS else "other").inc()
+
+    def exposition(self) -> bytes:
+        """Give all metrics in Prometheus' text format."""
+        return generate_latest(self.registry)
+
+
+def _build_info(registry: CollectorRegistry) -> None:
+    build = Gauge(
+        "schemagate_build_info", "Always 1. Labels: version, python.", ["version", "python"], registry=registry
+    )
+    build.labels(__version__, sys.version.split()[0]).set(1)
 
 
 def _verdicts() -> Iterator[tuple[str, str, str, str]]:

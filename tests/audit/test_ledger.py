@@ -145,7 +145,7 @@ async def test_it_runs_on_after_a_failure(ledger: Ledger, keeper: Keeper) -> Non
             keeper.failing = set()
 
     ledger.submit(rejected("a"))
-    running = asyncio.create_task(ledger.run(keeper, failed))
+    running = asyncio.create_task(ledger.run(lambda: ledger.flush(keeper), failed))
     async with asyncio.timeout(10):
         await keeper.done.wait()
     running.cancel()

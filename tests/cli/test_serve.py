@@ -275,7 +275,7 @@ def test_the_demo_comes_out_as_told_whatever_the_environment(start: Callable[...
         code, out, err = process.end()
     assert (code, err) == (0, "")
     assert "WRONG" not in out
-    assert "19 of 19 steps came out as told" in out
+    assert "22 of 22 steps came out as told" in out
     assert "7layer" not in out
 
 

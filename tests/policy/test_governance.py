@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.builders import IMAGE, NEXT_IMAGE, gateway, namespace, record
+from tests.support.builders import IMAGE, NEXT_IMAGE, gateway, merged, namespace, record
 from webhook.policy.gateway_resource import Gateway
 from webhook.policy.governance import Claims, Governance, Source, govern, source_spec
 from webhook.policy.names import GATEWAY_API_VERSION
@@ -21,7 +21,8 @@ def a_record(managed: bool = False, **spec: Any) -> Record:
 
 def a_gateway(job: Any = None, annotations: Any = None, **database: Any) -> Gateway:
     tweak = {"app": {"management": {"database": {"migrationJob": job, **database}}}}
-    return view(Gateway, gateway(spec=tweak, metadata={"annotations": annotations or {}}))
+    manifest = gateway(spec=tweak, metadata={"annotations": None})
+    return view(Gateway, merged(manifest, {"metadata": {"annotations": annotations or {}}}))
 
 
 def a_namespace(label: str | None = None) -> Namespace:
@@ -135,10 +136,10 @@ def test_a_managed_record_keeps_what_only_it_can_say() -> None:
 
 
 def test_a_gateway_tells_all_its_settings() -> None:
-    job = {"enabled": True, "jdbcUrl": "u", "clearLocks": True, "activeDeadlineSeconds": 60}
+    job = {"enabled": True, "jdbcUrl": "jdbc:mysql://g/g", "clearLocks": True, "activeDeadlineSeconds": 60}
     found = governed(Claims(gateway=a_gateway(job, liquibaseLogLevel="fine")))
     assert found.spec == RecordSpec(
-        jdbc_url="u",
+        jdbc_url="jdbc:mysql://g/g",
         clear_locks=True,
         active_deadline_seconds=60,
         liquibase_log_level=LogLevel.FINE,
@@ -154,13 +155,16 @@ def test_a_log_level_that_the_gateway_does_not_know_is_its_own_affair() -> None:
 def test_annotations_tell_all_settings() -> None:
     notes = meta(
         migration_job="enabled",
-        jdbc_url="u",
+        jdbc_url="jdbc:mysql://g/g",
         clear_locks="true",
         active_deadline_seconds="60",
         liquibase_log_level="severe",
     )
     assert governed(Claims(deployments=[notes])).spec == RecordSpec(
-        jdbc_url="u", clear_locks=True, active_deadline_seconds=60, liquibase_log_level=LogLevel.SEVERE
+        jdbc_url="jdbc:mysql://g/g",
+        clear_locks=True,
+        active_deadline_seconds=60,
+        liquibase_log_level=LogLevel.SEVERE,
     )
 
 
@@ -230,6 +234,42 @@ FIRST: dict[str, tuple[Claims, FirstInstall]] = {
 @pytest.mark.parametrize(("claims", "wanted"), FIRST.values(), ids=FIRST.keys())
 def test_who_migrates_first(claims: Claims, wanted: FirstInstall) -> None:
     assert governed(claims).first_install is wanted
+
+
+RUNNERS: dict[str, tuple[Claims, Runner]] = {
+    "nothing but a Deployment": (Claims(deployments=[ANNOTATED]), Runner.SCHEMAGATE),
+    "a namespace": (Claims(namespace=HELD_NAMESPACE), Runner.SCHEMAGATE),
+    "a Gateway with a Job of its own": (Claims(gateway=OPERATED), Runner.EXTERNAL),
+    "a Gateway whose Job is off": (
+        Claims(gateway=a_gateway({"enabled": False}), namespace=HELD_NAMESPACE),
+        Runner.SCHEMAGATE,
+    ),
+    "a Gateway by annotations, where its CRD prunes the field": (
+        Claims(gateway=a_gateway(None, dict(ANNOTATED.annotations or {}))),
+        Runner.SCHEMAGATE,
+    ),
+    "a user's record for a Gateway with a Job of its own": (
+        Claims(record=a_record(), gateway=OPERATED),
+        Runner.EXTERNAL,
+    ),
+    "a managed record of it": (Claims(record=a_record(True), gateway=OPERATED), Runner.EXTERNAL),
+    "a record that wants ours": (
+        Claims(record=a_record(runner="Schemagate"), gateway=OPERATED),
+        Runner.SCHEMAGATE,
+    ),
+    "a managed record that wants ours": (
+        Claims(record=a_record(True, runner="Schemagate"), gateway=OPERATED),
+        Runner.SCHEMAGATE,
+    ),
+    "a record that wants another": (Claims(record=a_record(runner="External")), Runner.EXTERNAL),
+}
+
+
+@pytest.mark.parametrize(("claims", "wanted"), RUNNERS.values(), ids=RUNNERS.keys())
+def test_who_runs_the_job(claims: Claims, wanted: Runner) -> None:
+    found = governed(claims)
+    assert found.runner is wanted
+    assert found.spec.runner == (claims.record.spec.runner if claims.record else None), "resolved, not stored"
 
 
 def test_the_status_is_the_records_own() -> None:

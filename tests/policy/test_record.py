@@ -30,6 +30,7 @@ from webhook.policy.record import (
     Runner,
     read_spec,
 )
+from webhook.policy.record_spec import JDBC_URL_PATTERN
 
 HASH = "0123456789abcdef" * 4
 
@@ -81,6 +82,8 @@ def test_nulls_count_as_absent() -> None:
         ),
         ({"spec": {"podAttempts": 11}}, "spec.podAttempts: Input should be less than or equal to 10"),
         ({"spec": {"jdbcUrl": "x" * 4097}}, "spec.jdbcUrl: String should have at most 4096 characters"),
+        ({"spec": {"jdbcUrl": "mysql://h/d"}}, "spec.jdbcUrl: write jdbc:mysql://HOST:3306/SCHEMA: it starts"),
+        ({"spec": {"jdbcUrl": "jdbc:mysql://h/d#x"}}, "spec.jdbcUrl: write jdbc:mysql://HOST:3306/SCHEMA: it"),
         ({"spec": {"image": "x" * 1025}}, "spec.image: String should have at most 1024 characters"),
         ({"spec": {"gatewayVersion": "x" * 65}}, "spec.gatewayVersion: String should have at most 64 characters"),
         ({"spec": {"jdbcURL": "x"}}, "spec.jdbcURL: there is no such field"),
@@ -108,9 +111,10 @@ def test_all_bad_fields_are_told_at_once() -> None:
         read_spec({"mode": "x", "podAttempts": 0})
 
 
-def test_an_error_does_not_repeat_the_value() -> None:
+@pytest.mark.parametrize("url", [["jdbc:mysql://u:hidden@h/d"], "jdbc:mysql://u:hidden@h/d#x", "u:hidden@h/d"])
+def test_an_error_does_not_repeat_the_value(url: Any) -> None:
     with pytest.raises(InvalidObjectError) as error:
-        read_spec({"jdbcUrl": ["jdbc:mysql://u:hidden@h/d"]})
+        read_spec({"jdbcUrl": url})
     assert "hidden" not in str(error.value)
 
 
@@ -155,7 +159,7 @@ hashes = st.text("0123456789abcdef", min_size=64, max_size=64)
 specs = st.builds(
     RecordSpec,
     enabled=st.booleans(),
-    jdbc_url=text,
+    jdbc_url=st.sampled_from(["", "jdbc:mysql://h/d"]) | st.from_regex(JDBC_URL_PATTERN),
     clear_locks=st.booleans(),
     active_deadline_seconds=st.integers(1, 86400),
     liquibase_log_level=st.none() | st.sampled_from(LogLevel),
@@ -193,18 +197,26 @@ statuses = st.builds(
     observed_generation=counts,
     phase=st.none() | st.sampled_from(Phase),
     spec_hash=text,
+    short_hash=text,
     complete=st.booleans(),
     image=text,
     jdbc_url=text,
-    completed_hashes=st.lists(completions, max_size=3).map(tuple),
+    completed_hashes=st.lists(completions, max_size=3, unique_by=lambda done: done.hash).map(tuple),
     job=st.none()
-    | st.builds(JobReference, name=text, uid=text, hash=text, attempts=counts, image=text, database=text),
+    | st.builds(
+        JobReference, name=text, uid=text, hash=text, attempts=counts, image=text, database=text, avoided=text
+    ),
     start_time=times,
     completion_time=times,
     failure=st.none()
     | st.builds(Failure, classification=st.sampled_from(FailureClass), message=text, log_tail=text),
     rejections=st.builds(
-        Rejections, count=counts, first=times, last=times, newest=st.lists(rejections, max_size=2).map(tuple)
+        Rejections,
+        count=counts,
+        first=times,
+        last=times,
+        newest=st.lists(rejections, max_size=2).map(tuple),
+        folded=st.lists(text, max_size=3).map(tuple),
     ),
     conditions=st.lists(
         st.builds(
@@ -217,23 +229,23 @@ statuses = st.builds(
             last_transition_time=times,
         ),
         max_size=2,
+        unique_by=lambda condition: condition.type,
     ).map(tuple),
 )
-
-
-@given(
-    st.builds(
-        Record,
-        namespace=text,
-        name=text,
-        uid=text,
-        resource_version=text,
-        generation=st.integers(1, 2**31),
-        managed=st.booleans(),
-        retry=text,
-        spec=specs,
-        status=statuses,
-    )
+records = st.builds(
+    Record,
+    namespace=text,
+    name=text,
+    uid=text,
+    resource_version=text,
+    generation=st.integers(1, 2**31),
+    managed=st.booleans(),
+    retry=text,
+    spec=specs,
+    status=statuses,
 )
+
+
+@given(records)
 def test_round_trip(before: Record) -> None:
     assert Record.from_manifest(before.to_manifest(), strict=True) == before

@@ -5,7 +5,16 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from webhook.policy.names import LICENSE_PATH, MANAGED_BY, PRODUCT
+from webhook.policy.names import (
+    EXTRA_JAVA_ARGS,
+    LICENSE_PATH,
+    MANAGED_BY,
+    MIGRATION_JOB,
+    MIGRATION_JOB_ENABLED,
+    MODE_LIQUIBASE_ONLY,
+    MODE_PROPERTY,
+    PRODUCT,
+)
 from webhook.policy.objects import ConfigMap, view
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
@@ -104,15 +113,42 @@ def namespace(name: str = "team-a", **labels: str) -> Manifest:
 
 
 def gateway(**tweak: Any) -> Manifest:
-    """A Gateway resource team-a/ssg that asks for a migration Job."""
+    """A Gateway resource team-a/ssg of the stock operator, whose CRD has no migrationJob: it asks by annotation."""
     base = {
         "apiVersion": "security.brcmlabs.com/v1",
         "kind": "Gateway",
-        "metadata": {"name": "ssg", "namespace": "team-a", "uid": "g-1"},
-        "spec": {
-            "version": "11.2.2",
-            "app": {"image": IMAGE, "management": {"database": {"migrationJob": {"enabled": True}}}},
+        "metadata": {
+            "name": "ssg",
+            "namespace": "team-a",
+            "uid": "g-1",
+            "annotations": {MIGRATION_JOB: MIGRATION_JOB_ENABLED},
         },
+        "spec": {"version": "11.2.2", "app": {"image": IMAGE}},
+    }
+    return merged(base, tweak)
+
+
+def gateway_with_job(job: Mapping[str, Any] | None = None, **tweak: Any) -> Manifest:
+    """A Gateway resource team-a/ssg of an operator with a migration Job of its own, as ``migrationJob`` tells."""
+    fields = {"enabled": True} if job is None else dict(job)
+    base = gateway(spec={"app": {"management": {"database": {"migrationJob": fields}}}})
+    return merged(merged(base, {"metadata": {"annotations": None}}), tweak)
+
+
+def operators_job(image: str = NEXT_IMAGE, **tweak: Any) -> Manifest:
+    """The Job ssg-db-migration that an operator of this kind makes, recorded in shape, for Gateway team-a/ssg."""
+    owner = {"apiVersion": "security.brcmlabs.com/v1", "kind": "Gateway", "name": "ssg", "uid": "g-1"}
+    only = {"name": EXTRA_JAVA_ARGS, "value": f"-D{MODE_PROPERTY}={MODE_LIQUIBASE_ONLY}"}
+    main = container(image=image, env=[only])
+    base = {
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "metadata": {
+            "name": "ssg-db-migration",
+            "namespace": "team-a",
+            "ownerReferences": [{**owner, "controller": True, "blockOwnerDeletion": True}],
+        },
+        "spec": {"template": {"spec": pod_spec(main, restartPolicy="Never")}},
     }
     return merged(base, tweak)
 

@@ -7,29 +7,24 @@ from typing import Protocol
 
 import msgspec
 
+from webhook.claims import Known, claims_of
+from webhook.errors import UnreachableError
 from webhook.policy.environment import config_maps_of
 from webhook.policy.gateway import deployment_of, gateway_index, named_container
-from webhook.policy.gateway_resource import Gateway
 from webhook.policy.governance import Claims, Governance, govern
 from webhook.policy.inputs import MigrationInputs, migration_inputs, out_of_sight
-from webhook.policy.objects import ConfigMap, Namespace, ObjectMeta, Pod, UserInfo
+from webhook.policy.objects import ConfigMap, ObjectMeta, Pod, UserInfo
 from webhook.policy.pod.pods import Admission
 from webhook.policy.record import Mode, Record
 from webhook.policy.rollout.bypass import bypass_of
 from webhook.policy.rollout.change import Change, Rollout, Workload
 
 
-class Caches(Protocol):
+class Caches(Known, Protocol):
     """What is known without asking: synced copies of small records."""
 
-    def record(self, namespace: str, name: str) -> Record | None:
-        """Give the record of a Deployment."""
-
-    def gateway(self, namespace: str, name: str) -> Gateway | None:
-        """Give the Gateway resource."""
-
-    def namespace(self, name: str) -> Namespace | None:
-        """Give the namespace."""
+    def stale(self) -> str:
+        """Say why the copies may be too old to let anything new pass; empty when they are fresh."""
 
     def deployment_meta(self, namespace: str, name: str) -> ObjectMeta | None:
         """Give the metadata of a stored Deployment."""
@@ -63,6 +58,8 @@ class Gatherer:
         """Gather what a Deployment's verdict depends on; ``live`` reads the record past the cache."""
         if change.new.gateway is None and (change.old is None or change.old.gateway is None):
             return Rollout(change, None, now=now)
+        if change.starts_pods and (stale := self._cluster.stale()):
+            raise UnreachableError(stale)  # a fault of ours: failurePolicy decides
         claims = self._claims(change.namespace, change.name, change.metas)
         if live:
             record = await self._cluster.live_record(change.namespace, change.name)
@@ -112,14 +109,7 @@ class Gatherer:
         return Admission(deployment, index, container, governance, inputs, config_maps)
 
     def _claims(self, namespace: str, name: str, metas: Iterable[ObjectMeta]) -> Claims:
-        """Gather who asks for governance; the operator gives a Gateway's Deployment the Gateway's name."""
-        return Claims(
-            record=self._cluster.record(namespace, name),
-            gateway=self._cluster.gateway(namespace, name),
-            deployments=tuple(metas),
-            namespace=self._cluster.namespace(namespace),
-            default_mode=self._default_mode,
-        )
+        return claims_of(self._cluster, namespace, name, metas, self._default_mode)
 
     async def _config_maps(self, namespace: str, names: Iterable[str]) -> Mapping[str, ConfigMap | None]:
         wanted = sorted(names)

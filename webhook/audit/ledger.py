@@ -3,10 +3,13 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 
+from webhook.audit.batch import LIMIT as LIMIT_OF_A_BATCH
 from webhook.audit.rejection import Rejected
 
 Keep = Callable[[str, str, tuple[Rejected, ...]], Awaitable[None]]
 """Folds news into the record of a Deployment: namespace, name, news."""
+Post = Callable[[tuple[Rejected, ...]], Awaitable[None]]
+"""Takes a batch of news over, all or nothing."""
 
 LIMIT = 1000
 """Distinct rejections that may wait; further ones are counted as dropped."""
@@ -60,13 +63,28 @@ class Ledger:
         if failure is not None:
             raise failure
 
-    async def run(self, keep: Keep, failed: Callable[[Exception], None]) -> None:
-        """Hand on news, gathered for a moment; a failure is told to ``failed`` and tried again later."""
+    async def post(self, send: Post) -> None:
+        """Hand on what waits in one batch; what ``send`` fails on, or has no room for, goes back to the heap."""
+        waiting = [rejected for news in self._take().values() for rejected in news]
+        batch, rest = tuple(waiting[:LIMIT_OF_A_BATCH]), waiting[LIMIT_OF_A_BATCH:]
+        self._restore(rest)
+        if not batch:
+            return
+        sent = False
+        try:
+            await send(batch)
+            sent = True
+        finally:
+            if not sent:
+                self._restore(batch)
+
+    async def run(self, hand_on: Callable[[], Awaitable[None]], failed: Callable[[Exception], None]) -> None:
+        """Hand on news by ``hand_on``, gathered for a moment; a failure is told and tried again later."""
         while True:
             await self._wake.wait()
             await asyncio.sleep(self._gather_seconds)  # a storm of denials makes one write a record, not a storm
             try:
-                await self.flush(keep)
+                await hand_on()
             except Exception as error:  # noqa: BLE001 # whatever it is, the next try may do better
                 failed(error)
                 await asyncio.sleep(self._retry_seconds)

@@ -65,7 +65,8 @@ def _fold(kept: Rejections, new: Rejected) -> Rejections:
             last=max(same.last or new.last, new.last),
         )
     others = tuple(old for old in kept.newest if old is not same)
-    return Rejections(
+    return replace(
+        kept,
         count=kept.count + new.times,
         first=min(kept.first or new.first, new.first),
         last=max(kept.last or new.last, new.last),

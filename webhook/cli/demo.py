@@ -12,7 +12,7 @@ import click
 from webhook.cli.sources import load_cluster
 from webhook.cli.story import CHAPTERS, Story
 from webhook.embedded.apiserver import EmbeddedApiServer, admission_review
-from webhook.runtime import EmbeddedGate
+from webhook.runtime.embedded import EmbeddedGate
 from webhook.settings import Settings
 from webhook.telemetry import configure_logging
 

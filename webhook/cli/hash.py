@@ -5,13 +5,14 @@ from typing import Any
 
 import click
 
+from webhook.claims import claims_of
 from webhook.cli.output import emit, format_option, namespace_option, objects_option
 from webhook.cli.sources import load_cluster, load_judged, refuse_dangling
 from webhook.controller.intent import config_maps_for
 from webhook.embedded.writes import EmbeddedControllerCluster
 from webhook.errors import SourceError
 from webhook.policy.gateway import gateway_container
-from webhook.policy.governance import Claims, govern
+from webhook.policy.governance import govern
 from webhook.policy.inputs import migration_inputs, short
 from webhook.policy.objects import Deployment, view
 from webhook.policy.record import RecordSpec
@@ -56,14 +57,7 @@ async def _inputs(cluster: EmbeddedControllerCluster, deployment: Deployment) ->
     container = gateway_container(template.spec, [meta])
     if container is None:
         return None
-    governance = govern(
-        Claims(
-            record=cluster.record(namespace, meta.name),
-            gateway=cluster.gateway(namespace, meta.name),
-            deployments=[meta],
-            namespace=cluster.namespace(namespace),
-        )
-    )
+    governance = govern(claims_of(cluster, namespace, meta.name, [meta]))
     config_maps = await config_maps_for(cluster, namespace, [container])
     spec = governance.spec if governance else RecordSpec()
     inputs = migration_inputs(template.spec, container, spec, config_maps)

@@ -13,6 +13,7 @@ import click
 from webhook import __version__
 from webhook.cli.demo import demo
 from webhook.cli.hash import hash_command
+from webhook.cli.process import controller, webhook
 from webhook.cli.review import review
 from webhook.cli.serve import serve
 from webhook.errors import SchemagateError
@@ -31,6 +32,8 @@ def schemagate() -> None:
 
 schemagate.add_command(demo)
 schemagate.add_command(serve)
+schemagate.add_command(webhook)
+schemagate.add_command(controller)
 schemagate.add_command(review)
 schemagate.add_command(hash_command)
 

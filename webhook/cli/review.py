@@ -21,7 +21,7 @@ from webhook.errors import SourceError
 from webhook.policy.decision import printable
 from webhook.policy.migration.redaction import redact
 from webhook.policy.record import Mode
-from webhook.runtime import utc_now
+from webhook.runtime.process import utc_now
 
 _JUDGED = ("Deployment", "Pod")
 _SETTING = ("ConfigMap", "Namespace", "Gateway", "GatewayMigration")

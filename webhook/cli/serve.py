@@ -1,40 +1,34 @@
 """``schemagate serve``: webhooks and controller on an embedded cluster."""
 
 import asyncio
-import os
 import signal
 from pathlib import Path
 from typing import Any
 
 import click
 
+from webhook.cli.flags import listening_options, mode_option, tls_options, webhook_port_option
 from webhook.cli.output import objects_option
 from webhook.cli.sources import load_cluster
 from webhook.embedded.writes import EmbeddedControllerCluster
 from webhook.errors import StartError
-from webhook.policy.record import Mode
-from webhook.runtime import EmbeddedGate, JobPolicy
+from webhook.runtime.embedded import EmbeddedGate, JobPolicy
+from webhook.runtime.process import stop_or_exit
 from webhook.settings import Settings, read_settings
 from webhook.telemetry import configure_logging
 
 
 @click.command()
 @objects_option(required=True)
-@click.option("--host", help="Address to listen on.  [default: 127.0.0.1]")
-@click.option("--port", type=int, help="Port of the webhooks (HTTPS), 0 for any.  [default: 9443]")
-@click.option(
-    "--ops-port", type=int, help="Port of /healthz, /readyz, /metrics (HTTP), 0 for any.  [default: 8080]"
-)
-@click.option(
-    "--tls-cert", type=click.Path(path_type=Path), help="Certificate chain (PEM); reloaded when it changes."
-)
-@click.option("--tls-key", type=click.Path(path_type=Path), help="Private key (PEM).")
+@listening_options
+@webhook_port_option
+@tls_options
 @click.option(
     "--write-ca",
     type=click.Path(path_type=Path, dir_okay=False),
     help="Without --tls-cert: where to write the CA of the certificate made on the spot.",
 )
-@click.option("--default-mode", type=click.Choice([mode.value for mode in Mode]), help="Mode where none is named.")
+@mode_option
 @click.option(
     "--jobs",
     type=click.Choice(["complete", "fail", "wait"]),
@@ -65,7 +59,7 @@ async def _serve(
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, _stop_or_exit, stop)
+        loop.add_signal_handler(number, stop_or_exit, stop)
     gate = EmbeddedGate(cluster, settings, jobs=jobs)
     if write_ca is not None and gate.tls.authority_pem is not None:
         _write(write_ca, gate.tls.authority_pem)
@@ -78,13 +72,6 @@ async def _serve(
         click.echo(f"CA        {write_ca}")
     await gate.run(stop)
     return 0
-
-
-def _stop_or_exit(stop: asyncio.Event) -> None:
-    """Drain on the first signal, and end at once on the second."""
-    if stop.is_set():
-        os._exit(1)
-    stop.set()
 
 
 def _write(path: Path, content: bytes) -> None:

@@ -11,11 +11,13 @@ from webhook.audit.rejection import audit_rows
 from webhook.cli.output import table
 from webhook.embedded.apiserver import EmbeddedApiServer, Outcome
 from webhook.embedded.jobs import LOCKED, SUCCESS, Ending
+from webhook.embedded.operator import migration_job
 from webhook.errors import SchemagateError
 from webhook.policy.inputs import short
+from webhook.policy.migration.external import external_name
 from webhook.policy.names import MIGRATED
-from webhook.policy.record import Phase, Record
-from webhook.runtime import EmbeddedGate
+from webhook.policy.record import Evidence, Phase, Record
+from webhook.runtime.embedded import EmbeddedGate
 
 OPERATOR = "system:serviceaccount:layer7-operator-system:layer7-operator"
 HELM, KUBECTL = "helm", "kubectl"
@@ -94,10 +96,24 @@ class Story:
         await self.gate.settle()
         return self.record(where)
 
+    async def operators_job(self, where: tuple[str, str]) -> Record:
+        """Have the operator make a migration Job of its own for what the Gateway asks for."""
+        cluster = self.gate.cluster
+        gateway, deployment = cluster.get("Gateway", *where), cluster.get("Deployment", *where)
+        if gateway is None or deployment is None:
+            raise LookupError(f"no Gateway with a Deployment {where}")
+        cluster.put(migration_job(gateway, deployment))
+        await self.gate.settle()
+        return self.record(where)
+
     async def finish(self, where: tuple[str, str], ending: Ending) -> Record:
-        """End the migration Job."""
+        """End the migration Job of ours."""
         job = self.record(where).status.job
-        self.gate.runner.finish(where[0], job.name if job else "", ending)
+        return await self.end(where, job.name if job else "", ending)
+
+    async def end(self, where: tuple[str, str], job: str, ending: Ending) -> Record:
+        """End a Job by its name."""
+        self.gate.runner.finish(where[0], job, ending)
         await self.gate.settle()
         return self.record(where)
 
@@ -181,17 +197,33 @@ async def stock_operator(story: Story) -> None:
 
 
 async def operator_with_job(story: Story) -> None:
-    """A Gateway with node.properties: a mode of the user's own is replaced."""
+    """An operator that migrates by itself, with node.properties: its Job is waited for, and none of ours made."""
     where, image = ("team-b", "edge"), "registry.example.com:5000/apim/gateway-enterprise:11.3.0"
-    story.chapter("Operator with migrationJob: node.properties from a Secret, a sidecar, mode=default set by hand")
+    story.chapter("Operator with a migration Job of its own: schemagate runs none, and waits for that one")
     await story.announce(where, image)
-    record = await story.finish(where, SUCCESS)
     outcome = await story.upgrade(where, image, OPERATOR)
-    story.step("migrated, then admitted", holds=_reason(outcome, "MigrationComplete"), shown=standing(record))
+    denied = not outcome.stored and outcome.audit["reason"] == "MigrationPending"
+    waits = "waiting for the operator's or chart's own migration Job edge-db-migration" in outcome.message
+    story.step("its update of the Deployment is denied before", holds=denied and waits, shown=answer(outcome))
+    record = await story.operators_job(where)
+    ours = record.status.job is not None
+    running = record.status.phase is Phase.RUNNING and not ours
+    story.step("the operator makes its Job, which is followed", holds=running, shown=standing(record))
+    record = await story.end(where, external_name(where[1]), SUCCESS)
+    done = record.status.completion(record.status.spec_hash)
+    external = record.status.complete and done is not None and done.evidence is Evidence.EXTERNAL
+    shown = f"{standing(record)}, evidence {done.evidence}, Job UID {done.job_uid}" if done else standing(record)
+    story.step("that Job ends, and is the evidence", holds=external, shown=shown)
+    outcome = await story.upgrade(where, image, OPERATOR)
+    story.step(
+        "the operator's next try is admitted", holds=_reason(outcome, "MigrationComplete"), shown=answer(outcome)
+    )
     pod = await story.api.start_pods(*where)
     replaced = any("default" in warning for warning in pod.warnings) and "skip" in patch(pod)
     story.step(
-        "the pod's own mode is replaced, with a warning", holds=replaced, shown=f"{answer(pod)}\n{patch(pod)}"
+        "the mode that its pods were given by hand is replaced, with a warning",
+        holds=replaced,
+        shown=f"{answer(pod)}\n{patch(pod)}",
     )
 
 

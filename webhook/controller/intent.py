@@ -1,6 +1,7 @@
-"""The Job of an intent that a status holds: built from what is stored, and from nothing else."""
+"""What a record's Deployment is headed for, and the Job of an intent: from what is stored, and nothing else."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 
 import msgspec
 
@@ -8,12 +9,28 @@ from webhook.controller.ports import Manifest, Observations
 from webhook.policy.environment import config_maps_of
 from webhook.policy.gateway import gateway_container
 from webhook.policy.governance import Governance
+from webhook.policy.migration.from_gateway import deployment_of_gateway
 from webhook.policy.migration.job import JobRequest, build_job
-from webhook.policy.migration.target import target_of
-from webhook.policy.objects import ConfigMap, Container, without_nulls
-from webhook.policy.record import JobReference, Record
+from webhook.policy.migration.target import Target, target_of
+from webhook.policy.objects import ConfigMap, Container, Deployment, view, without_nulls
+from webhook.policy.record import FirstInstall, JobReference, Record
 
 ConfigMaps = Mapping[str, ConfigMap | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Heading:
+    """A Deployment, stored or (``stored`` false) as a Gateway resource is about to have it, and its target."""
+
+    deployment: Deployment
+    target: Target | None
+    config_maps: ConfigMaps
+    stored: bool = True
+
+    @property
+    def container(self) -> Container | None:
+        """The gateway container."""
+        return gateway_container(self.deployment.template().spec, [self.deployment.metadata])
 
 
 async def config_maps_for(
@@ -24,24 +41,59 @@ async def config_maps_for(
     return {name: await cluster.config_map(namespace, name) for name in sorted(names)}
 
 
+async def heading_of(cluster: Observations, record: Record, governance: Governance) -> Heading | None:
+    """Give where a governed Deployment is headed; None when there is none, and none to come."""
+    deployment = cluster.deployment(record.namespace, record.name)
+    if deployment is not None:
+        return await _heading(cluster, record, governance, deployment, stored=True)
+    manifest = await _expected(cluster, record, governance)
+    if manifest is None:
+        return None
+    return await _heading(cluster, record, governance, view(Deployment, manifest), stored=False)
+
+
 async def job_of(
     cluster: Observations, record: Record, governance: Governance | None, intent: JobReference
 ) -> Manifest | None:
     """Build the Job of an intent; None when what is stored no longer asks for exactly these inputs.
 
-    The hash is worked out anew from the very template that goes into the Job: a cache that lags must not lead to a
+    The hash is worked out anew from the very template that goes into the Job: a copy that lags must not lead to a
     Job that migrates for other inputs than the status says.
     """
-    deployment = cluster.deployment(record.namespace, record.name)
-    if governance is None or deployment is None:
+    if governance is None:
         return None
-    template = await cluster.deployment_template(record.namespace, record.name)
+    deployment = cluster.deployment(record.namespace, record.name)
+    if deployment is not None:
+        template = await cluster.deployment_template(record.namespace, record.name)
+    else:
+        manifest = await _expected(cluster, record, governance)
+        if manifest is None:
+            return None
+        template, deployment = manifest["spec"]["template"], view(Deployment, manifest)
     raw = msgspec.Raw(msgspec.json.encode(without_nulls(template)))
     deployment = msgspec.structs.replace(deployment, spec=msgspec.structs.replace(deployment.spec, template=raw))
+    heading = await _heading(cluster, record, governance, deployment, stored=True)
+    target, container = heading.target, heading.container
+    if target is None or target.desired is None or container is None or target.desired.spec_hash != intent.hash:
+        return None
+    request = JobRequest(template, container.name, target.desired, heading.config_maps)
+    return build_job(record, governance.spec, intent, request)
+
+
+async def _heading(
+    cluster: Observations, record: Record, governance: Governance, deployment: Deployment, *, stored: bool
+) -> Heading:
     container = gateway_container(deployment.template().spec, [deployment.metadata])
     config_maps = await config_maps_for(cluster, record.namespace, [container])
     target = target_of(deployment, governance, config_maps)
-    if target is None or target.desired is None or container is None or target.desired.spec_hash != intent.hash:
+    if target is not None and not stored:
+        target = replace(target, running=None)  # nothing runs yet
+    return Heading(deployment, target, config_maps, stored)
+
+
+async def _expected(cluster: Observations, record: Record, governance: Governance) -> Manifest | None:
+    """Give the Deployment that a Gateway resource is about to get, where we are to migrate before it does."""
+    if governance.first_install is not FirstInstall.MIGRATE:
         return None
-    request = JobRequest(template, container.name, target.desired, config_maps)
-    return build_job(record, governance.spec, intent, request)
+    gateway = await cluster.gateway_manifest(record.namespace, record.name)
+    return deployment_of_gateway(gateway) if gateway is not None else None

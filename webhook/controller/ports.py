@@ -3,39 +3,52 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
-from webhook.policy.gateway_resource import Gateway
-from webhook.policy.objects import ConfigMap, Deployment, Namespace, Pod
+from webhook.claims import Known
+from webhook.policy.gateway_resource import Gateway, MigrationStatus
+from webhook.policy.migration.job_views import Job
+from webhook.policy.objects import ConfigMap, Deployment, Pod
 from webhook.policy.record import Record, RecordSpec, RecordStatus
 
 Manifest = Mapping[str, Any]
 
 
-class Observations(Protocol):
-    """Reads."""
-
-    def record(self, namespace: str, name: str) -> Record | None:
-        """Give a record."""
+class Copies(Known, Protocol):
+    """What is known without asking: synced copies of small parts of objects. They may lag."""
 
     def records(self) -> Sequence[Record]:
         """Give all records: who migrates which database."""
 
-    def gateway(self, namespace: str, name: str) -> Gateway | None:
-        """Give a Gateway resource."""
-
-    def namespace(self, name: str) -> Namespace | None:
-        """Give a namespace."""
-
     def deployment(self, namespace: str, name: str) -> Deployment | None:
-        """Give a stored Deployment."""
+        """Give a stored Deployment, if it has a Gateway container or is held by us."""
 
-    def pods_of(self, namespace: str, deployment: str) -> Sequence[Pod]:
-        """Give the pods of a Deployment's ReplicaSets."""
+    def deployments(self, namespace: str = "") -> Sequence[Deployment]:
+        """Give those of a namespace, or of all."""
+
+    def gateways(self, namespace: str = "") -> Sequence[Gateway]:
+        """Give the Gateway resources of a namespace, or of all."""
+
+    def jobs(self, namespace: str) -> Sequence[Job]:
+        """Give the Jobs of a namespace that migrate, or say that they do, ours and others'."""
+
+    def obstacle(self, namespace: str, job_uid: str) -> str:
+        """Say why the pod of a Job does not run, empty when it does or nothing is known."""
+
+    @property
+    def mirrors(self) -> bool:
+        """Tell whether the Gateway resource has room for ``status.migrationStatus``."""
+
+
+class Observations(Copies, Protocol):
+    """Copies, and what is asked of the cluster at the moment; an answer that cannot be had is a ClusterError."""
 
     async def config_map(self, namespace: str, name: str) -> ConfigMap | None:
         """Give a ConfigMap."""
 
+    async def gateway_manifest(self, namespace: str, name: str) -> Manifest | None:
+        """Give a whole Gateway resource."""
+
     async def deployment_template(self, namespace: str, name: str) -> Manifest:
-        """Give a Deployment's whole pod template."""
+        """Give a Deployment's whole pod template; NotFoundError when it is gone."""
 
     async def job(self, namespace: str, name: str) -> Manifest | None:
         """Give a whole Job."""
@@ -44,11 +57,17 @@ class Observations(Protocol):
         """Give all whole pods that the Job of this UID controls."""
 
     async def pod_log(self, namespace: str, name: str) -> str:
-        """Give the end of a pod's log."""
+        """Give the end of a pod's log, empty when there is none to be had."""
+
+    async def pods_of(self, namespace: str, deployment: str) -> Sequence[Pod]:
+        """Give the pods of a Deployment's ReplicaSets."""
 
 
 class Writes(Protocol):
-    """Writes: each is conditional on what was read, and safe to repeat."""
+    """Writes: each is conditional on what was read, and safe to repeat.
+
+    ConflictError means that the object changed meanwhile: observe again.
+    """
 
     async def create_record(self, namespace: str, name: str, spec: RecordSpec) -> Record:
         """Create a managed record."""
@@ -75,7 +94,10 @@ class Writes(Protocol):
         """Let a Deployment go on that we paused, and take our mark off."""
 
     async def mark_migrated(self, namespace: str, name: str, mark: str) -> None:
-        """Annotate a Deployment with the hash that is complete."""
+        """Annotate a Deployment with the hash that is complete; one that is gone is no error."""
+
+    async def mirror(self, namespace: str, name: str, status: MigrationStatus) -> None:
+        """Tell a Gateway resource how its migration stands."""
 
 
 class Cluster(Observations, Writes, Protocol):

@@ -1,9 +1,10 @@
 """Reconciling one Deployment: gather what is, ask the rules for a plan, carry it out."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
 
+from webhook.claims import claims_of
 from webhook.controller.intent import job_of
 from webhook.controller.observe import observe
 from webhook.controller.ports import Cluster
@@ -11,12 +12,16 @@ from webhook.errors import NameTakenError
 from webhook.policy.gateway import gateway_container
 from webhook.policy.governance import Claims, Governance, govern, source_spec
 from webhook.policy.migration.lifecycle import plan
+from webhook.policy.migration.notices import Notice, notices
 from webhook.policy.migration.observed import (
     ClearRetry,
     CreateJob,
     DeleteJob,
     JobPhase,
     MarkMigrated,
+    Mirror,
+    Observed,
+    Plan,
     Step,
     Unpause,
 )
@@ -27,13 +32,32 @@ PASSES = 8
 """How often one call plans again after taking steps; a plan that never settles is a bug, not a loop."""
 
 
-class Reconciler:
-    """Brings a Deployment's migration one or more steps on. Safe to call at any time, any number of times."""
+Tell = Callable[[Record, Sequence[Notice]], None]
+"""Takes what is worth an Event of a record; returns at once and never raises."""
 
-    def __init__(self, cluster: Cluster, clock: Callable[[], datetime], default_mode: Mode = Mode.REJECT) -> None:
+
+def _nobody(_: Record, __: Sequence[Notice]) -> None:
+    """Tell nobody."""
+
+
+class Reconciler:
+    """Brings a Deployment's migration one or more steps on. Safe to call at any time, any number of times.
+
+    Different Deployments may be reconciled side by side, one and the same only one at a time.
+    """
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        clock: Callable[[], datetime],
+        default_mode: Mode = Mode.REJECT,
+        tell: Tell = _nobody,
+    ) -> None:
         self._cluster = cluster
         self._clock = clock
         self._default_mode = default_mode
+        self._tell = tell
+        self._taking: dict[str, tuple[str, str]] = {}
 
     async def reconcile(self, namespace: str, name: str) -> Record | None:
         """Reconcile the Deployment of this name; gives its record as it is then, None when it has none."""
@@ -43,28 +67,46 @@ class Reconciler:
         for _ in range(PASSES):
             if record is None:
                 return None
-            governance = govern(self._claims(namespace, name))
-            observed = await observe(self._cluster, record, governance, self._clock())
-            wanted = plan(observed)
-            settled = wanted.status == record.status
-            if not settled:
-                record = await self._cluster.write_status(record, wanted.status)
-            for step in wanted.steps:
-                record = await self._take(step, record, governance)
-            if settled and not wanted.steps:
+            try:
+                record, settled = await self._pass(record)
+            finally:
+                self._taking = {taken: who for taken, who in self._taking.items() if who != (namespace, name)}
+            if settled:
                 return record
             record = self._cluster.record(namespace, name)
         return record
 
+    async def _pass(self, record: Record) -> tuple[Record, bool]:
+        """Plan once and carry it out; tells whether there was nothing to do."""
+        governance = govern(self._claims(record.namespace, record.name))
+        wanted = self._plan(await observe(self._cluster, record, governance, self._clock()))
+        settled = wanted.status == record.status
+        if not settled:
+            told = notices(record.status, wanted.status, namespace=record.namespace, name=record.name)
+            record = await self._cluster.write_status(record, wanted.status)
+            self._tell(record, told)
+        for step in wanted.steps:
+            record = await self._take(step, record, governance)
+        return record, settled and not wanted.steps
+
+    def _plan(self, observed: Observed) -> Plan:
+        """Plan; a database that another worker of this process is about to take counts as busy.
+
+        Between its observation and the status that tells of it, this one may still see the database free.
+        """
+        wanted = plan(observed)
+        desired = observed.target.desired if observed.target else None
+        database = desired.database if desired else None
+        if database is None or not any(isinstance(step, CreateJob) for step in wanted.steps):
+            return wanted
+        where = (observed.record.namespace, observed.record.name)
+        taker = self._taking.setdefault(database, where)
+        return wanted if taker == where else plan(replace(observed, busy="/".join(taker)))
+
     def _claims(self, namespace: str, name: str) -> Claims:
         deployment = self._cluster.deployment(namespace, name)
-        return Claims(
-            record=self._cluster.record(namespace, name),
-            gateway=self._cluster.gateway(namespace, name),
-            deployments=[deployment.metadata] if deployment else [],
-            namespace=self._cluster.namespace(namespace),
-            default_mode=self._default_mode,
-        )
+        metas = [deployment.metadata] if deployment else []
+        return claims_of(self._cluster, namespace, name, metas, self._default_mode)
 
     async def _keep_record(self, namespace: str, name: str) -> Record | None:
         """Make, keep or delete the managed record as its source says; a user's own is never touched."""
@@ -119,6 +161,8 @@ class Reconciler:
                 await self._cluster.mark_migrated(*where, mark)
             case ClearRetry():
                 await self._cluster.clear_retry(record)
+            case Mirror(status=status):
+                await self._cluster.mirror(*where, status)
         return self._cluster.record(*where) or record
 
     async def _create(self, job: JobReference, record: Record, governance: Governance | None) -> Record:

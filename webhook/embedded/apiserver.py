@@ -87,7 +87,7 @@ class EmbeddedApiServer:
         deployment = self._cluster.get("Deployment", namespace, name)
         if deployment is None:
             raise LookupError(f"Deployment {namespace}/{name} is not stored")
-        for pod in self._cluster.pods_of(namespace, name):
+        for pod in await self._cluster.pods_of(namespace, name):
             self._cluster.delete("Pod", namespace, pod.metadata.name)
         revision = hashlib.sha256(msgspec.json.encode(deployment["spec"]["template"])).hexdigest()[:10]
         outcome = await self.write(_pod(deployment, revision), user="system:kube-controller-manager")

@@ -2,7 +2,7 @@
 
 import uuid
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -12,6 +12,7 @@ from webhook.errors import InvalidObjectError, SourceError
 from webhook.policy.environment import config_maps_of, resolve
 from webhook.policy.gateway import deployment_of, gateway_container
 from webhook.policy.gateway_resource import Gateway
+from webhook.policy.migration.job_views import Job
 from webhook.policy.objects import (
     ConfigMap,
     Deployment,
@@ -27,6 +28,7 @@ from webhook.policy.record import Record
 
 Key = tuple[str, str, str]
 Manifest = dict[str, Any]
+V = TypeVar("V", bound=View)
 CLUSTER_SCOPED = frozenset({"Namespace"})
 MASTERS = "system:masters"
 
@@ -34,6 +36,7 @@ _VIEWS: Mapping[str, type[View]] = {
     "ConfigMap": ConfigMap,
     "Deployment": Deployment,
     "Gateway": Gateway,
+    "Job": Job,
     "Namespace": Namespace,
     "Pod": Pod,
 }
@@ -155,13 +158,42 @@ class EmbeddedCluster:
         found = self.deployment(namespace, name)
         return found.metadata if found else None
 
-    def pods_of(self, namespace: str, deployment: str) -> list[Pod]:
+    def deployments(self, namespace: str = "") -> list[Deployment]:
+        """Give the Deployments of a namespace, or of all."""
+        return self._all(Deployment, namespace)
+
+    def gateways(self, namespace: str = "") -> list[Gateway]:
+        """Give the Gateway resources of a namespace, or of all."""
+        return self._all(Gateway, namespace)
+
+    def jobs(self, namespace: str) -> list[Job]:
+        """Give the Jobs of a namespace."""
+        return self._all(Job, namespace)
+
+    def _all(self, kind: type[V], namespace: str) -> list[V]:
+        found = self._views.items()
+        return [item for (_, where, _), item in found if namespace in {"", where} and isinstance(item, kind)]
+
+    def obstacle(self, namespace: str, job_uid: str) -> str:  # noqa: ARG002
+        """Say why the pod of a Job does not run: here every pod does."""
+        return ""
+
+    @property
+    def mirrors(self) -> bool:
+        """Tell whether the Gateway resource has room for ``status.migrationStatus``: here it has."""
+        return True
+
+    async def pods_of(self, namespace: str, deployment: str) -> list[Pod]:
         """Give the pods that a Deployment's ReplicaSets own."""
         return [
             pod
             for (_, where, _), pod in self._views.items()
             if isinstance(pod, Pod) and where == namespace and deployment_of(pod) == deployment
         ]
+
+    def stale(self) -> str:
+        """Say why what is known may be too old: in memory it never is."""
+        return ""
 
     async def config_map(self, namespace: str, name: str) -> ConfigMap | None:
         """Give a ConfigMap."""

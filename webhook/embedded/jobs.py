@@ -40,13 +40,15 @@ class JobRunner:
         self._cluster = cluster
 
     def active(self) -> list[tuple[str, str]]:
-        """Give namespace and name of the migration Jobs that have not ended, sorted; others are left alone."""
+        """Give namespace and name of the migration Jobs that have not ended, sorted; others are left alone.
+
+        Ours are told by their label, those of an operator or chart by their name: they need have no label.
+        """
         jobs = ((key, self._cluster.get(*key) or {}) for key in self._cluster.keys("Job"))
         return [
             (namespace, name)
             for (_, namespace, name), job in jobs
-            if job["metadata"].get("labels", {}).get(COMPONENT) == MIGRATION_COMPONENT
-            and not job.get("status", {}).get("conditions")
+            if _migrates(name, job) and not job.get("status", {}).get("conditions")
         ]
 
     def finish(self, namespace: str, name: str, ending: Ending = SUCCESS) -> None:
@@ -89,3 +91,8 @@ class JobRunner:
                 ],
             },
         }
+
+
+def _migrates(name: str, job: dict[str, Any]) -> bool:
+    labelled = job["metadata"].get("labels", {}).get(COMPONENT) == MIGRATION_COMPONENT
+    return labelled or name.endswith(f"-{MIGRATION_COMPONENT}")

@@ -6,6 +6,7 @@ from typing import Any
 
 from webhook.embedded.cluster import EmbeddedCluster
 from webhook.errors import NameTakenError
+from webhook.policy.gateway_resource import MigrationStatus
 from webhook.policy.names import HELD, MIGRATED, RETRY
 from webhook.policy.record import Record, RecordSpec, RecordStatus, Rejections
 
@@ -90,9 +91,22 @@ class EmbeddedControllerCluster(EmbeddedCluster):
         self.put(stored)
 
     async def mark_migrated(self, namespace: str, name: str, mark: str) -> None:
-        """Annotate a Deployment with the hash that is complete."""
-        stored = self._stored("Deployment", namespace, name)
+        """Annotate a Deployment with the hash that is complete; one that is gone is no error."""
+        stored = self.get("Deployment", namespace, name)
+        if stored is None:
+            return
         stored["metadata"].setdefault("annotations", {})[MIGRATED] = mark
+        self.put(stored)
+
+    async def gateway_manifest(self, namespace: str, name: str) -> Manifest | None:
+        """Give a whole Gateway resource."""
+        return self.get("Gateway", namespace, name)
+
+    async def mirror(self, namespace: str, name: str, status: MigrationStatus) -> None:
+        """Tell a Gateway resource how its migration stands."""
+        stored = self._stored("Gateway", namespace, name)
+        told = {"specHash": status.spec_hash, "complete": status.complete}
+        stored.setdefault("status", {})["migrationStatus"] = told
         self.put(stored)
 
     def _stored(self, kind: str, namespace: str, name: str) -> dict[str, Any]:

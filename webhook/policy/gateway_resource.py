@@ -39,8 +39,22 @@ class GatewaySpec(View, frozen=True):
     app: GatewayApp = GatewayApp()
 
 
+class MigrationStatus(View, frozen=True):
+    """``status.migrationStatus`` of a Gateway (layer7-operator pull request 99); the hash has 16 digits."""
+
+    spec_hash: str = ""
+    complete: bool = False
+
+
+class GatewayStatus(View, frozen=True):
+    """``status`` of a Gateway."""
+
+    migration_status: MigrationStatus | None = None
+
+
 class Gateway(View, frozen=True):
     """What is read of a ``security.brcmlabs.com/v1`` Gateway."""
 
     metadata: ObjectMeta = ObjectMeta()
     spec: GatewaySpec = GatewaySpec()
+    status: GatewayStatus = GatewayStatus()

@@ -33,6 +33,7 @@ from webhook.policy.record import (
     Record,
     RecordSpec,
     RecordStatus,
+    Runner,
     read_spec,
 )
 from webhook.policy.value import Value
@@ -50,10 +51,10 @@ class Source(StrEnum):
 class Governance(Value, frozen=True):
     """How one Deployment is governed.
 
-    ``spec`` is the effective one, ``mode`` and ``first_install`` are resolved through the namespace and the
-    defaults. ``announced`` is an image that a Gateway or record already names as the target, so that its
-    migration is on its way whatever becomes of the request; ``gateway_image`` is the Gateway's own, which wins
-    once it moves on. ``problem`` says what an annotation has wrong.
+    ``spec`` is the effective one; ``mode``, ``first_install`` and ``runner`` are resolved through the namespace,
+    the Gateway and the defaults. ``announced`` is an image that a Gateway or record already names as the target,
+    so that its migration is on its way whatever becomes of the request; ``gateway_image`` is the Gateway's own,
+    which wins once it moves on. ``problem`` says what an annotation has wrong.
     """
 
     source: Source
@@ -64,6 +65,7 @@ class Governance(Value, frozen=True):
     announced: str = ""
     gateway_image: str = ""
     problem: str | None = None
+    runner: Runner = Runner.SCHEMAGATE
 
     def problem_with(self, inputs: MigrationInputs) -> str | None:
         """Say why nothing can be told of these inputs, or give None when all is well."""
@@ -111,7 +113,18 @@ def govern(claims: Claims) -> Governance | None:
         announced=spec.image or gateway_image,
         gateway_image=gateway_image,
         problem=problem,
+        runner=runner_of(spec, claims.gateway),
     )
+
+
+def runner_of(spec: RecordSpec, gateway: Gateway | None) -> Runner:
+    """Give who runs the migration Job.
+
+    By default an operator that has one of its own, which it tells by its CRD: a stock one prunes ``migrationJob``,
+    so that a Gateway that has it stored belongs to an operator that obeys it.
+    """
+    job = gateway.spec.app.management.database.migration_job if gateway else None
+    return spec.runner or (Runner.EXTERNAL if job is not None and job.enabled else Runner.SCHEMAGATE)
 
 
 def source_spec(claims: Claims) -> tuple[Source, RecordSpec] | None:

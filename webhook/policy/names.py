@@ -37,6 +37,7 @@ MANAGED_BY: Final = "app.kubernetes.io/managed-by"
 COMPONENT: Final = "app.kubernetes.io/component"
 PRODUCT: Final = "schemagate"
 MIGRATION_COMPONENT: Final = "db-migration"
+HASH: Final = f"{GROUP}/hash"
 POD_TEMPLATE_HASH: Final = "pod-template-hash"
 
 # What makes a container a Gateway: both distributions mount the license here, whatever the image is called.

@@ -188,9 +188,16 @@ class Pod(View, frozen=True):
     spec: PodSpec = PodSpec()
 
 
+class LabelSelector(View, frozen=True):
+    """Which pods a Deployment's ReplicaSets own, as far as labels are named."""
+
+    match_labels: dict[str, str] | None = None
+
+
 class DeploymentSpec(View, frozen=True):
     """What is read of a Deployment's spec; the template stays raw JSON."""
 
+    selector: LabelSelector = LabelSelector()
     paused: bool = False
     replicas: int | None = None
     template: msgspec.Raw = msgspec.Raw(b"{}")

@@ -1,215 +1,51 @@
 """The record of a Gateway's migrations (``GatewayMigration``), as a value.
 
-One definition serves all: the rules read it, pydantic checks what a user wrote and gives the schema. Frozen
-dataclasses with slots, since ten thousand of them live in a cache and dictionaries would make the garbage
-collector the slowest part of an answer.
+One definition serves all: the rules read it, pydantic checks what a user wrote, and the schema that the API
+server holds is made from it (``definition``). Frozen dataclasses with slots, since ten thousand of them live in a
+cache and dictionaries would make the garbage collector the slowest part of an answer.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from enum import StrEnum
-from typing import Annotated, Any, ClassVar
+from typing import Any
 
 import msgspec
-from pydantic import AwareDatetime, ConfigDict, Field, TypeAdapter, ValidationError
-from pydantic.alias_generators import to_camel
+from pydantic import TypeAdapter, ValidationError
 
 from webhook.errors import InvalidObjectError
 from webhook.policy.names import MANAGED_BY, PRODUCT, RECORD_API_VERSION, RECORD_KIND, RETRY
 from webhook.policy.objects import ObjectMeta, view, without_nulls
+from webhook.policy.record_attempt import Completion, Evidence, Failure, FailureClass, JobReference
+from webhook.policy.record_spec import FirstInstall, LogLevel, Mode, RecordSpec, Runner
+from webhook.policy.record_status import Condition, Phase, RecordStatus, Rejection, Rejections
+from webhook.policy.record_wire import KEPT
 
-_WIRE = ConfigDict(alias_generator=to_camel)
+# To its readers the record is one thing; that its parts lie in files of their own is a matter of length.
+__all__ = [
+    "KEPT",
+    "Completion",
+    "Condition",
+    "Evidence",
+    "Failure",
+    "FailureClass",
+    "FirstInstall",
+    "JobReference",
+    "LogLevel",
+    "Mode",
+    "Phase",
+    "Record",
+    "RecordSpec",
+    "RecordStatus",
+    "Rejection",
+    "Rejections",
+    "Runner",
+    "read_spec",
+]
+
 _TOLD_BY_US = {
     "unexpected_keyword_argument": "there is no such field",
     "dataclass_type": "Input should be an object",
 }
-KEPT = 20
-"""How many completed hashes, and how many rejections, a record keeps: the newest."""
-
-
-class Mode(StrEnum):
-    """What happens to a rollout whose migration is not complete."""
-
-    REJECT = "Reject"
-    HOLD = "Hold"
-    WARN = "Warn"
-    AUDIT = "Audit"
-
-
-class Runner(StrEnum):
-    """Who runs the migration Job."""
-
-    SCHEMAGATE = "Schemagate"
-    EXTERNAL = "External"
-
-
-class FirstInstall(StrEnum):
-    """Who migrates for a Deployment that does not exist yet."""
-
-    MIGRATE = "Migrate"
-    GATEWAY = "Gateway"
-
-
-class LogLevel(StrEnum):
-    """``LIQUIBASE_LOG_LEVEL`` of a Gateway."""
-
-    OFF = "off"
-    FINE = "fine"
-    INFO = "info"
-    WARNING = "warning"
-    SEVERE = "severe"
-
-
-class Phase(StrEnum):
-    """Where a migration stands."""
-
-    PENDING = "Pending"
-    WAITING = "Waiting"
-    RUNNING = "Running"
-    COMPLETE = "Complete"
-    FAILED = "Failed"
-    SUPERSEDED = "Superseded"
-    DISABLED = "Disabled"
-
-
-class Evidence(StrEnum):
-    """How it is known that a hash is complete."""
-
-    JOB = "Job"
-    ADOPTED = "Adopted"
-    EXTERNAL = "External"
-
-
-class FailureClass(StrEnum):
-    """What kind of failure stopped a migration."""
-
-    IMAGE_PULL = "ImagePull"
-    DATABASE_UNREACHABLE = "DatabaseUnreachable"
-    AUTH_FAILED = "AuthFailed"
-    LOCK_HELD = "LockHeld"
-    CHANGESET_FAILED = "ChangesetFailed"
-    DEADLINE_EXCEEDED = "DeadlineExceeded"
-    EVICTED = "Evicted"
-    EVIDENCE_TAMPERED = "EvidenceTampered"
-    INVALID_INPUTS = "InvalidInputs"
-    JOB_VANISHED = "JobVanished"
-    UNKNOWN = "Unknown"
-
-
-class _Wire:
-    __slots__ = ()
-    __pydantic_config__: ClassVar[ConfigDict] = _WIRE
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RecordSpec(_Wire):
-    """What the user asks for."""
-
-    enabled: bool = True
-    jdbc_url: Annotated[str, Field(max_length=4096)] = ""
-    clear_locks: bool = False
-    active_deadline_seconds: Annotated[int, Field(ge=1, le=86400)] = 300
-    liquibase_log_level: LogLevel | None = None
-    mode: Mode | None = None
-    runner: Runner | None = None
-    first_install: FirstInstall | None = None
-    pod_attempts: Annotated[int, Field(ge=1, le=10)] = 2
-    image: Annotated[str, Field(max_length=1024)] = ""
-    gateway_version: Annotated[str, Field(max_length=64)] = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Completion(_Wire):
-    """A hash whose migration is complete, and how that is known."""
-
-    hash: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
-    image: str = ""
-    image_id: Annotated[str, Field(alias="imageID")] = ""
-    database: str = ""
-    time: AwareDatetime | None = None
-    evidence: Evidence = Evidence.JOB
-    job_uid: Annotated[str, Field(alias="jobUID")] = ""
-    pod_uid: Annotated[str, Field(alias="podUID")] = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class JobReference(_Wire):
-    """The Job of the attempt under way, or of the last one. ``uid`` is empty until the Job is created."""
-
-    name: str
-    uid: str = ""
-    hash: str = ""
-    attempts: int = 1
-    image: str = ""
-    database: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Failure(_Wire):
-    """Why a migration failed; ``log_tail`` is redacted. ``classification`` is ``class`` on the wire."""
-
-    classification: Annotated[FailureClass, Field(alias="class")] = FailureClass.UNKNOWN
-    message: str = ""
-    log_tail: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rejection(_Wire):
-    """One rollout that was turned away, with how often and by whom it was tried."""
-
-    hash: str = ""
-    reason: str = ""
-    user: str = ""
-    from_image: str = ""
-    to_image: str = ""
-    count: int = 1
-    first: AwareDatetime | None = None
-    last: AwareDatetime | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rejections(_Wire):
-    """All rollouts turned away: the count is of all, ``newest`` holds the last distinct ones, newest first."""
-
-    count: int = 0
-    first: AwareDatetime | None = None
-    last: AwareDatetime | None = None
-    newest: tuple[Rejection, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Condition(_Wire):
-    """A metav1.Condition."""
-
-    type: str
-    status: str
-    reason: str
-    message: str = ""
-    observed_generation: int = 0
-    last_transition_time: AwareDatetime | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RecordStatus(_Wire):
-    """What schemagate observed; nobody else may write it. ``completed_hashes`` is newest first."""
-
-    observed_generation: int = 0
-    phase: Phase | None = None
-    spec_hash: str = ""
-    complete: bool = False
-    image: str = ""
-    jdbc_url: str = ""
-    completed_hashes: Annotated[tuple[Completion, ...], Field(max_length=KEPT)] = ()
-    job: JobReference | None = None
-    start_time: AwareDatetime | None = None
-    completion_time: AwareDatetime | None = None
-    failure: Failure | None = None
-    rejections: Rejections = field(default_factory=Rejections)
-    conditions: tuple[Condition, ...] = ()
-
-    def completion(self, spec_hash: str) -> Completion | None:
-        """Give the completion of exactly this hash (64 hex digits), or None."""
-        return next((done for done in self.completed_hashes if done.hash == spec_hash), None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,36 +3,56 @@
 Ready is what kstatus and Argo CD read: True when nothing has to be done, and False with a reason otherwise.
 """
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 
+from webhook.policy.decision import MESSAGE_LIMIT, printable
 from webhook.policy.inputs import short
 from webhook.policy.record import Condition, Phase, RecordStatus
 
 _PROGRESSING = frozenset({Phase.PENDING, Phase.WAITING, Phase.RUNNING, Phase.SUPERSEDED})
 
 
-def with_conditions(status: RecordStatus, previous: RecordStatus, now: datetime) -> RecordStatus:
+@dataclass(frozen=True, slots=True)
+class Remarks:
+    """What is to be said beside the phase: ``detail`` of what is waited for, ``doubt`` of what looks forged.
+
+    ``doubt`` is a reason and a message; it makes the record Degraded, and changes nothing else.
+    """
+
+    detail: str = ""
+    doubt: tuple[str, str] | None = None
+
+
+def with_conditions(
+    status: RecordStatus, previous: RecordStatus, now: datetime, remarks: Remarks = Remarks()
+) -> RecordStatus:
     """Give the status with its conditions; ``previous`` is what was stored before."""
     phase = status.phase or Phase.PENDING
     reason, message = _reason(status, phase), _message(status, phase)
+    if remarks.detail:
+        message = printable(f"{message}: {remarks.detail}", MESSAGE_LIMIT)
     settled = phase in {Phase.COMPLETE, Phase.DISABLED}
     states = {
         "Ready": settled,
         "MigrationComplete": phase is Phase.COMPLETE,
         "Progressing": phase in _PROGRESSING,
-        "Degraded": phase is Phase.FAILED,
+        "Degraded": phase is Phase.FAILED or remarks.doubt is not None,
     }
+    told = dict.fromkeys(states, (reason, message))
+    if remarks.doubt is not None and phase is not Phase.FAILED:
+        told["Degraded"] = remarks.doubt
     before = {condition.type: condition for condition in previous.conditions}
     return replace(
         status,
+        short_hash=short(status.spec_hash),
         conditions=tuple(
             _condition(
                 Condition(
                     type=kind,
                     status="True" if on else "False",
-                    reason=reason,
-                    message=message,
+                    reason=told[kind][0],
+                    message=told[kind][1],
                     observed_generation=status.observed_generation,
                 ),
                 before.get(kind),

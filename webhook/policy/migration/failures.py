@@ -38,6 +38,9 @@ _REASONS = {
     "ImagePullBackOff": FailureClass.IMAGE_PULL,
     "ErrImagePull": FailureClass.IMAGE_PULL,
     "InvalidImageName": FailureClass.IMAGE_PULL,
+    "CreateContainerConfigError": FailureClass.CONFIGURATION,
+    "FailedCreate": FailureClass.JOB_NOT_STARTED,
+    "Unschedulable": FailureClass.JOB_NOT_STARTED,
     "Evicted": FailureClass.EVICTED,
     "DeadlineExceeded": FailureClass.DEADLINE_EXCEEDED,
 }
@@ -45,11 +48,15 @@ _REASONS = {
 
 @dataclass(frozen=True, slots=True)
 class PodEnd:
-    """How the last pod of a failed Job ended: reasons of Job and pod in plain words, exit code, log text."""
+    """How the last pod of a failed Job ended: reasons of Job and pod, exit code, log text.
+
+    ``obstacle`` is what kept its pod from running (``obstacles``), a reason and what was said of it.
+    """
 
     reasons: tuple[str, ...] = ()
     exit_code: int | None = None
     log: str = ""
+    obstacle: str = ""
 
 
 def classify(end: PodEnd) -> Failure:
@@ -60,7 +67,8 @@ def classify(end: PodEnd) -> Failure:
     """
     tail = redacted_tail(end.log)
     kind = next((kind for kind, pattern in _LOG if pattern.search(end.log)), None)
-    known = (known for reason, known in _REASONS.items() if reason in end.reasons)
+    reasons = (*end.reasons, end.obstacle.partition(":")[0])
+    known = (known for reason, known in _REASONS.items() if reason in reasons)
     kind = kind or next(known, FailureClass.UNKNOWN)
     return Failure(classification=kind, message=_message(kind, end, tail), log_tail=tail)
 
@@ -80,7 +88,12 @@ def _message(kind: FailureClass, end: PodEnd, tail: str) -> str:
     if found:
         return printable(f"changeset {found[1].rstrip(':')} failed", LINE_LIMIT)
     code = f", exit code {end.exit_code}" if end.exit_code else ""
-    return printable(f"{_MEANING[kind]}{code}", LINE_LIMIT)
+    why = (
+        f": {redact(end.obstacle)}"
+        if end.obstacle and _REASONS.get(end.obstacle.partition(":")[0]) is kind
+        else ""
+    )
+    return printable(f"{_MEANING[kind]}{code}{why}", LINE_LIMIT)
 
 
 _MEANING = {
@@ -91,5 +104,7 @@ _MEANING = {
     FailureClass.CHANGESET_FAILED: "a changeset failed",
     FailureClass.DEADLINE_EXCEEDED: "the Job ran into its deadline",
     FailureClass.EVICTED: "the pod was evicted",
+    FailureClass.CONFIGURATION: "a Secret, ConfigMap or key that the pod needs is missing",
+    FailureClass.JOB_NOT_STARTED: "the pod of the Job could not be started",
     FailureClass.UNKNOWN: "the migration pod failed",
 }

@@ -16,7 +16,7 @@ from webhook.policy.environment import ConfigMaps, escape
 from webhook.policy.inputs import MigrationInputs, short
 from webhook.policy.names import (
     COMPONENT,
-    GROUP,
+    HASH,
     LICENSE_PATH,
     MANAGED_BY,
     MIGRATION_COMPONENT,
@@ -120,7 +120,7 @@ def build_job(record: Record, spec: RecordSpec, reference: JobReference, request
         "app.kubernetes.io/name": reference.name,
         COMPONENT: MIGRATION_COMPONENT,
         MANAGED_BY: PRODUCT,
-        f"{GROUP}/hash": short(reference.hash),
+        HASH: short(reference.hash),
     }
     return {
         "apiVersion": "batch/v1",

@@ -29,7 +29,10 @@ from webhook.policy.migration.observed import (
     Plan,
     Step,
     Unpause,
+    end_is_noted,
+    ended_badly,
 )
+from webhook.policy.migration.telling import mirrored, remarks
 from webhook.policy.record import (
     KEPT,
     Completion,
@@ -42,7 +45,6 @@ from webhook.policy.record import (
     Runner,
 )
 
-_NOT_OF_A_JOB = frozenset({FailureClass.INVALID_INPUTS, FailureClass.JOB_VANISHED})
 _SHORTEST_RETRY = len(short("0" * 64))
 
 
@@ -54,7 +56,8 @@ def plan(observed: Observed) -> Plan:
         # First of all: once the new Job exists, a retry that is still there would stand for another attempt.
         steps = (ClearRetry(), *steps)
     status = replace(decided.status, observed_generation=observed.record.generation)
-    return Plan(with_conditions(status, observed.record.status, observed.now), steps)
+    steps = (*steps, *mirrored(observed, status))
+    return Plan(with_conditions(status, observed.record.status, observed.now, remarks(observed, status)), steps)
 
 
 def _note_job(observed: Observed) -> RecordStatus:
@@ -64,10 +67,10 @@ def _note_job(observed: Observed) -> RecordStatus:
         return status
     reference = replace(status.job, uid=job.uid)
     status = replace(status, job=reference)
-    if job.phase is JobPhase.ACTIVE or status.completion(reference.hash) is not None:
-        return status
-    if _ended_badly(status) and status.failure and status.failure.classification is not FailureClass.UNKNOWN:
-        # The first look had the pods and the log; evidence once found wrong is not mended by a later one.
+    if job.phase is JobPhase.ACTIVE:
+        # Ending badly: what its pods said is noted while they are there.
+        return replace(status, failure=job.failure) if job.failure and not end_is_noted(status) else status
+    if end_is_noted(status):
         return status
     if job.phase is JobPhase.SUCCEEDED and job.tampered is None:
         return replace(_completed(status, _completion(reference, job, observed, Evidence.JOB)), failure=None)
@@ -85,7 +88,7 @@ def _decide(observed: Observed) -> Plan:
         steps = _wake(observed, wanted) if wanted is None or status.completion(wanted.spec_hash) else ()
         return Plan(replace(status, phase=Phase.SUPERSEDED, complete=False, failure=None), steps)
     if wanted is None:
-        kept = status.failure if _ended_badly(status) else None
+        kept = status.failure if ended_badly(status) else None
         return Plan(replace(status, phase=Phase.DISABLED, complete=False, failure=kept), _wake(observed, None))
     problem = governance.problem_with(wanted)
     if problem:
@@ -95,7 +98,7 @@ def _decide(observed: Observed) -> Plan:
         observed = _with_status(observed, _adopt(observed))
     if observed.record.status.completion(wanted.spec_hash) is not None:
         return _complete(observed, wanted)
-    if governance.spec.runner is Runner.EXTERNAL and active is None:
+    if governance.runner is Runner.EXTERNAL and active is None:
         return _external(observed, wanted)
     return _migrate(observed, wanted)
 
@@ -111,7 +114,7 @@ def _wanted(observed: Observed) -> MigrationInputs | None:
 def _disabled(observed: Observed, active: JobReference | None) -> Plan:
     """Let go of everything, but for a Job amid its changes."""
     status, job = observed.record.status, _our_job(observed)
-    kept = status.failure if _ended_badly(status) else None
+    kept = status.failure if ended_badly(status) else None
     steps: tuple[Step, ...] = ()
     if status.job is not None and job is not None and active is None:
         steps = (DeleteJob(status.job),)
@@ -185,12 +188,13 @@ def _migrate(observed: Observed, inputs: MigrationInputs) -> Plan:
     if reference is None or reference.hash != inputs.spec_hash:
         return _start(observed, inputs, attempt=1)
     if job is not None and job.phase is JobPhase.ACTIVE:
-        return Plan(_fresh(status, inputs, Phase.RUNNING))
+        return Plan(_fresh(status, inputs, Phase.RUNNING, status.failure if job.failure else None))
     if not reference.uid:
         # The intent of a pass that got no further. A name taken by a Job not ours is neither adopted nor freed.
         taken = observed.job is not None and observed.job.name == reference.name
-        return _start(observed, inputs, attempt=reference.attempts + taken)
-    deleted = job is None and _ended_badly(status)
+        avoided = reference.name if taken else reference.avoided
+        return _start(observed, inputs, attempt=reference.attempts + taken, avoided=avoided)
+    deleted = job is None and ended_badly(status)
     if deleted or _retry_asked(observed, inputs.spec_hash):
         return _start(observed, inputs, attempt=reference.attempts + 1)
     if job is not None:
@@ -202,7 +206,7 @@ def _migrate(observed: Observed, inputs: MigrationInputs) -> Plan:
     return Plan(_fresh(status, inputs, Phase.FAILED, vanished))
 
 
-def _start(observed: Observed, inputs: MigrationInputs, *, attempt: int) -> Plan:
+def _start(observed: Observed, inputs: MigrationInputs, *, attempt: int, avoided: str = "") -> Plan:
     """Write down the attempt, and make its Job unless the database is busy."""
     status, record = observed.record.status, observed.record
     reference = JobReference(
@@ -211,6 +215,7 @@ def _start(observed: Observed, inputs: MigrationInputs, *, attempt: int) -> Plan
         attempts=attempt,
         image=inputs.image,
         database=inputs.database or "",
+        avoided=avoided,
     )
     # An attempt that is tried again keeps its time: a status that changed by itself would wake us for ever.
     again = status.phase is Phase.PENDING and status.job == reference
@@ -235,11 +240,6 @@ def _retry_asked(observed: Observed, spec_hash: str) -> bool:
     """Tell whether a person asks for another attempt at exactly this hash."""
     retry = observed.record.retry
     return len(retry) >= _SHORTEST_RETRY and spec_hash.startswith(retry)
-
-
-def _ended_badly(status: RecordStatus) -> bool:
-    """Tell whether the status holds how its Job ended, and that it was not well."""
-    return status.failure is not None and status.failure.classification not in _NOT_OF_A_JOB
 
 
 def _failure(job: ObservedJob) -> Failure:

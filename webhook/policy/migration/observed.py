@@ -4,9 +4,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from webhook.policy.gateway_resource import MigrationStatus
 from webhook.policy.governance import Governance
 from webhook.policy.migration.target import Target
-from webhook.policy.record import Failure, JobReference, Record, RecordStatus
+from webhook.policy.record import Failure, FailureClass, JobReference, Record, RecordStatus
 
 
 class JobPhase(StrEnum):
@@ -24,7 +25,8 @@ class ObservedJob:
     ``ours`` means that the record owns it and that it does the work of the one that we would make
     (``evidence.is_made_by``): anyone who may create Jobs can write our name into ``ownerReferences``.
     ``tampered`` says what the evidence check found wrong with a Job that succeeded. ``failure`` is the
-    classified failure of one that failed.
+    classified failure of one that failed, or is about to: its pods and their log go before it ends.
+    ``obstacle`` says why the pod of an active one does not run.
     """
 
     name: str
@@ -35,6 +37,26 @@ class ObservedJob:
     failure: Failure | None = None
     pod_uid: str = ""
     image_id: str = ""
+    obstacle: str = ""
+
+
+_NOT_OF_A_JOB = frozenset({FailureClass.INVALID_INPUTS, FailureClass.JOB_VANISHED})
+
+
+def ended_badly(status: RecordStatus) -> bool:
+    """Tell whether the status holds how its Job ended, and that it was not well."""
+    return status.failure is not None and status.failure.classification not in _NOT_OF_A_JOB
+
+
+def end_is_noted(status: RecordStatus) -> bool:
+    """Tell whether another look at the ended Job of a status would change nothing.
+
+    The first look had the pods and the log; evidence once found wrong is not mended by a later one.
+    """
+    if status.job is not None and status.completion(status.job.hash) is not None:
+        return True
+    classified = status.failure is not None and status.failure.classification is not FailureClass.UNKNOWN
+    return classified and ended_badly(status)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +67,9 @@ class Observed:
     without a stored Deployment. ``self_migrated`` says that all pods of the stored template run in mode
     default, ``skipping`` that one at least runs in mode skip: such pods tell nothing about the schema.
     ``busy`` names the record that migrates the same database now. ``external`` is the Job of an operator or
-    chart that migrates the wanted inputs, for the runner External.
+    chart that migrates the wanted inputs, for the runner External; ``external_problem`` says why there is none.
+    ``impostors`` are Jobs that say they are ours, for the wanted hash, and are not. ``mirror`` is what the
+    Gateway resource says of the migration, None where there is none or its kind has no room for it.
     """
 
     record: Record
@@ -58,6 +82,9 @@ class Observed:
     migrated_mark: str = ""
     skipping: bool = False
     external: ObservedJob | None = None
+    external_problem: str = ""
+    impostors: tuple[str, ...] = ()
+    mirror: MigrationStatus | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +118,14 @@ class ClearRetry:
     """Take the retry annotation off the record: it stands for one attempt."""
 
 
-Step = CreateJob | DeleteJob | Unpause | MarkMigrated | ClearRetry
+@dataclass(frozen=True, slots=True)
+class Mirror:
+    """Tell the Gateway resource how its migration stands."""
+
+    status: MigrationStatus
+
+
+Step = CreateJob | DeleteJob | Unpause | MarkMigrated | ClearRetry | Mirror
 
 
 @dataclass(frozen=True, slots=True)

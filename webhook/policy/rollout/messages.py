@@ -8,9 +8,10 @@ import msgspec
 from webhook.policy.decision import MESSAGE_LIMIT, printable
 from webhook.policy.governance import Governance
 from webhook.policy.inputs import MigrationInputs, short
+from webhook.policy.migration.external import external_name
 from webhook.policy.names import RETRY
 from webhook.policy.reasons import Reason
-from webhook.policy.record import Mode, Phase
+from webhook.policy.record import Mode, Phase, Runner
 from webhook.policy.rollout.change import Rollout
 
 _FAILURE_LIMIT = 300
@@ -53,24 +54,64 @@ def _state(inputs: MigrationInputs, governance: Governance) -> str:
 def _next(rollout: Rollout, inputs: MigrationInputs, governance: Governance, reason: Reason) -> str:
     """Give what to do next; a command is one that leads on from here, whatever else is done."""
     change = rollout.change
-    current = governance.status.spec_hash == inputs.spec_hash
+    current = _current(inputs, governance)
     if reason is Reason.HOLD_NOT_APPLIED:
         return "mode is Hold but the Deployment is not paused, try again: the mutating webhook was not reached"
+    if governance.runner is Runner.EXTERNAL:
+        return _next_of_another(rollout, inputs, governance)
     if current and governance.status.phase is Phase.FAILED:
         retry = f"{RETRY}={short(inputs.spec_hash)}"
         return f"mend it, then: kubectl annotate gwm {change.name} -n {change.namespace} --overwrite {retry}"
-    by_image = rollout.old_inputs is None or _with_image(rollout.old_inputs, inputs.image) == inputs.spec_hash
-    announced = inputs.image in {governance.announced, governance.gateway_image}
-    if current or (by_image and announced):
-        watch = f"kubectl get gwm {change.name} -n {change.namespace} -w"
-        return f"the migration is on its way, watch it: {watch}"
-    if by_image:
+    if _announced(rollout, inputs, governance):
+        return f"the migration is on its way, watch it: {_watch(rollout)}"
+    if _by_image(rollout, inputs):
         return f"start it: {_patch(rollout, {'image': inputs.image})}"
+    return _hold(rollout)
+
+
+def _next_of_another(rollout: Rollout, inputs: MigrationInputs, governance: Governance) -> str:
+    """Give what to do next where an operator or chart runs the Job: nothing of ours would start another.
+
+    It counts for what is announced alone, so that what is not has to be announced here too.
+    """
+    change = rollout.change
+    job = external_name(change.name)
+    if _current(inputs, governance) and governance.status.phase is Phase.FAILED:
+        # Operator and chart make theirs anew once it is gone; a retry would ask for one of ours.
+        return f"mend it, then: kubectl delete job {job} -n {change.namespace}"
+    waiting = f"waiting for the operator's or chart's own migration Job {job}"
+    if _announced(rollout, inputs, governance):
+        return f"{waiting}, watch it: {_watch(rollout)}"
+    if _by_image(rollout, inputs):
+        return f"{waiting}; say what it migrates for: {_patch(rollout, {'image': inputs.image})}"
+    return f"{waiting}; {_hold(rollout)}"
+
+
+def _current(inputs: MigrationInputs, governance: Governance) -> bool:
+    return governance.status.spec_hash == inputs.spec_hash
+
+
+def _announced(rollout: Rollout, inputs: MigrationInputs, governance: Governance) -> bool:
+    """Tell whether the controller knows already that these inputs are wanted."""
+    announced = inputs.image in {governance.announced, governance.gateway_image}
+    return _current(inputs, governance) or (announced and _by_image(rollout, inputs))
+
+
+def _by_image(rollout: Rollout, inputs: MigrationInputs) -> bool:
+    """Tell whether nothing but the image changes."""
+    return rollout.old_inputs is None or _with_image(rollout.old_inputs, inputs.image) == inputs.spec_hash
+
+
+def _hold(rollout: Rollout) -> str:
     # The controller migrates for stored templates, and of a refused one it knows nothing but the image.
     return (
         "more than the image changes, which only a stored template can announce; hold it there, and apply it "
         f"again: {_patch(rollout, {'mode': Mode.HOLD.value})}"
     )
+
+
+def _watch(rollout: Rollout) -> str:
+    return f"kubectl get gwm {rollout.change.name} -n {rollout.change.namespace} -w"
 
 
 def _with_image(inputs: MigrationInputs, image: str) -> str:

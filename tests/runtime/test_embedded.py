@@ -19,7 +19,7 @@ from webhook.embedded.apiserver import EmbeddedApiServer, admission_review
 from webhook.embedded.writes import EmbeddedControllerCluster
 from webhook.errors import StartError
 from webhook.policy.record import Phase
-from webhook.runtime import EmbeddedGate, JobPolicy
+from webhook.runtime.embedded import EmbeddedGate, JobPolicy
 from webhook.settings import Settings
 
 VALIDATE = "/validate-apps-v1-deployment"

@@ -1,0 +1,73 @@
+"""Rejections on their way from a webhook replica to the controller: a bounded batch as text, and back."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+
+import msgspec
+
+from webhook.audit.rejection import Rejected
+from webhook.policy.decision import printable
+from webhook.policy.gateway import gateway_container
+from webhook.policy.objects import Deployment
+from webhook.policy.record import Record
+
+LIMIT = 500
+"""Rejections in a batch: as text they stay below half of what an object may hold (1 MiB)."""
+FORMAT = 1
+_TEXT_LIMIT = 512
+
+
+class Batch(msgspec.Struct, frozen=True):
+    """Rejections with the number of their format."""
+
+    format: int
+    rejections: tuple[Rejected, ...]
+
+
+def encode(rejections: Sequence[Rejected]) -> str:
+    """Give a batch of at most ``LIMIT`` rejections as JSON text."""
+    return msgspec.json.encode(Batch(FORMAT, tuple(map(_bounded, rejections[:LIMIT])))).decode()
+
+
+def decode(text: str) -> tuple[Rejected, ...]:
+    """Read a batch; msgspec.MsgspecError when it is none of a format that is known."""
+    batch = msgspec.json.decode(text, type=Batch)
+    if batch.format != FORMAT:
+        raise msgspec.ValidationError(f"batch of format {batch.format}, known is {FORMAT}")
+    return tuple(map(_bounded, batch.rejections[:LIMIT]))
+
+
+def by_record(rejections: Iterable[Rejected]) -> Mapping[tuple[str, str], tuple[Rejected, ...]]:
+    """Group rejections by namespace and name of their record."""
+    grouped: dict[tuple[str, str], tuple[Rejected, ...]] = {}
+    for rejected in rejections:
+        where = (rejected.namespace, rejected.name)
+        grouped[where] = (*grouped.get(where, ()), rejected)
+    return grouped
+
+
+def credible(rejected: Rejected, record: Record, deployment: Deployment | None) -> bool:
+    """Tell whether a rejection fits what is stored: anybody may send a webhook a review of something invented.
+
+    The image it says it started from must be the stored one, or one that was migrated before the rollout went
+    on; without a Deployment there was none.
+    """
+    known = {"", *(done.image for done in record.status.completed_hashes)}
+    if deployment is not None:
+        container = gateway_container(deployment.template().spec, [deployment.metadata])
+        known.add(container.image if container else "")
+    return rejected.from_image in known
+
+
+def _bounded(rejected: Rejected) -> Rejected:
+    """Cut texts that a request chose, so that the batch stays within its size."""
+    return replace(
+        rejected,
+        namespace=printable(rejected.namespace, _TEXT_LIMIT),
+        name=printable(rejected.name, _TEXT_LIMIT),
+        hash=printable(rejected.hash, _TEXT_LIMIT),
+        reason=printable(rejected.reason, _TEXT_LIMIT),
+        user=printable(rejected.user, _TEXT_LIMIT),
+        from_image=printable(rejected.from_image, _TEXT_LIMIT),
+        to_image=printable(rejected.to_image, _TEXT_LIMIT),
+    )

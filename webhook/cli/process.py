@@ -1,0 +1,96 @@
+"""``schemagate webhook`` and ``schemagate controller``: the two processes of an installation."""
+
+import asyncio
+import signal
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Protocol
+
+import click
+
+from webhook.cli.flags import cluster_options, listening_options, mode_option, tls_options, webhook_port_option
+from webhook.runtime.process import stop_or_exit, unique_identity
+from webhook.settings import Settings, read_settings
+from webhook.telemetry import configure_logging, logger
+
+if TYPE_CHECKING:
+    from webhook.kube.client import Client
+
+
+class Process(Protocol):
+    """Runs until it is told to stop."""
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Run until ``stop``."""
+
+
+Make = Callable[["Client", Settings, str, str], Process]
+
+
+identity_options = click.option(
+    "--identity", help="Name of this replica, unique.  [default: host name and a number]"
+)
+
+
+@click.command()
+@cluster_options
+@identity_options
+@listening_options
+@webhook_port_option
+@tls_options
+@mode_option
+def webhook(**flags: Any) -> int:
+    """Serve the webhooks to an API server: one of any number of equal replicas.
+
+    Knows the cluster by watching it, and writes nothing but what it turned away, into its own namespace. Every
+    flag is an environment variable too, as SCHEMAGATE_OPS_PORT is. Ends on SIGTERM: not ready, then serve on and
+    close connections, then stop.
+
+    Example: schemagate webhook --tls-cert tls.crt --tls-key tls.key
+    """
+    # Imported here: commands without a cluster need not wait for the Kubernetes client to load.
+    from webhook.runtime.webhook import WebhookProcess
+
+    return _run(WebhookProcess, flags, "schemagate-webhook")
+
+
+@click.command()
+@cluster_options
+@listening_options
+@identity_options
+@mode_option
+def controller(**flags: Any) -> int:
+    """Run migrations and keep their records: of all replicas the one that holds the Lease.
+
+    Every flag is an environment variable too, as SCHEMAGATE_IDENTITY is. Ends on SIGTERM: the work in hand ends,
+    and the Lease is given up, so that another replica goes on at once.
+
+    Example: schemagate controller --kubeconfig ~/.kube/config -n schemagate
+    """
+    from webhook.runtime.controller import ControllerProcess  # as above
+
+    return _run(ControllerProcess, flags, "schemagate-controller")
+
+
+def _run(make: Make, flags: dict[str, Any], user_agent: str) -> int:
+    settings = read_settings(**flags)
+    configure_logging(settings.log_level)
+    return asyncio.run(_until_stopped(make, settings, user_agent))
+
+
+async def _until_stopped(make: Make, settings: Settings, user_agent: str) -> int:
+    from webhook.kube.connection import connect, own_namespace  # as above
+
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop_or_exit, stop)
+    client = await connect(
+        settings.kubeconfig, settings.context, strict_x509=settings.strict_x509, user_agent=user_agent
+    )
+    namespace = settings.namespace or own_namespace(settings.kubeconfig, settings.context)
+    try:
+        process = make(client, settings, namespace, settings.identity or unique_identity())
+        logger().info("started", server=client.server, namespace=namespace)
+        await process.run(stop)
+    finally:
+        await client.close()
+    return 0

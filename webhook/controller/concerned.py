@@ -1,0 +1,52 @@
+"""Which Deployments a change of some object may concern: what has to be reconciled then."""
+
+from collections.abc import Iterable
+
+from webhook.controller.ports import Copies
+from webhook.policy.environment import config_maps_of
+from webhook.policy.gateway import gateway_container
+from webhook.policy.names import GATEWAY_KIND, RECORD_KIND
+from webhook.policy.objects import Deployment
+from webhook.policy.record import Phase, Record
+
+Key = tuple[str, str]
+"""Namespace and name of a Deployment, and of the record that has them too."""
+
+
+def concerned(known: Copies, kind: str, namespace: str, name: str) -> set[Key]:
+    """Give the keys that a change of this object may concern; one too many costs a look, one too few an outage."""
+    match kind:
+        case "Deployment":
+            return {(namespace, name)}
+        case _ if kind == GATEWAY_KIND:
+            return {(namespace, name)}
+        case _ if kind == RECORD_KIND:  # whoever waits for its database may go on now
+            waiting = (item for item in known.records() if item.status.phase is Phase.WAITING)
+            return {(namespace, name), *_keys(waiting)}
+        case "Namespace":
+            return everything(known, name)
+        case "ConfigMap":
+            named = (item for item in known.deployments(namespace) if name in _config_maps(item))
+            return {(namespace, item.metadata.name) for item in named}
+        case "Pod":
+            here = (item for item in known.records() if item.namespace == namespace)
+            return _keys(item for item in here if item.status.phase in {Phase.RUNNING, Phase.SUPERSEDED})
+        case _:  # a Job, that one of the records names or one that only says it is ours
+            return everything(known, namespace)
+
+
+def everything(known: Copies, namespace: str = "") -> set[Key]:
+    """Give the keys of all records, Gateways and Deployments, in one namespace or in all."""
+    records = _keys(item for item in known.records() if namespace in {"", item.namespace})
+    metas = [item.metadata for item in known.gateways(namespace)]
+    metas += [item.metadata for item in known.deployments(namespace)]
+    return records | {(meta.namespace, meta.name) for meta in metas}
+
+
+def _keys(records: Iterable[Record]) -> set[Key]:
+    return {(item.namespace, item.name) for item in records}
+
+
+def _config_maps(deployment: Deployment) -> frozenset[str]:
+    container = gateway_container(deployment.template().spec, [deployment.metadata])
+    return frozenset(config_maps_of(container)) if container else frozenset()

@@ -1,0 +1,46 @@
+"""Taking rejections in: from a batch that a webhook handed over into the records that they are about, once."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Protocol
+
+from webhook.audit.batch import by_record, credible
+from webhook.audit.rejection import Rejected, fold
+from webhook.policy.objects import Deployment
+from webhook.policy.record import Record, RecordStatus
+
+REMEMBERED = 64
+"""UIDs of batches that a record remembers: more than replicas that could have one under way."""
+
+
+class Ledgers(Protocol):
+    """What taking in needs of the cluster."""
+
+    def record(self, namespace: str, name: str) -> Record | None:
+        """Give a record."""
+
+    def deployment(self, namespace: str, name: str) -> Deployment | None:
+        """Give a stored Deployment."""
+
+    async def write_status(self, record: Record, status: RecordStatus) -> Record:
+        """Write the status; ConflictError when the record changed since it was read."""
+
+
+async def take_in(cluster: Ledgers, uid: str, rejections: Sequence[Rejected]) -> int:
+    """Fold a batch of this UID into its records; gives how many rejections fitted nothing that is stored.
+
+    A record that holds the batch already is left alone, so that a batch taken in twice counts once. Raises
+    ConflictError when a record changed meanwhile: take it in again.
+    """
+    left_out = 0
+    for (namespace, name), news in by_record(rejections).items():
+        record = cluster.record(namespace, name)
+        deployment = cluster.deployment(namespace, name)
+        fitting = [item for item in news if record is not None and credible(item, record, deployment)]
+        left_out += len(news) - len(fitting)
+        if record is None or not fitting or uid in record.status.rejections.folded:
+            continue
+        kept = fold(record.status.rejections, fitting)
+        kept = replace(kept, folded=(uid, *record.status.rejections.folded)[:REMEMBERED])
+        await cluster.write_status(record, replace(record.status, rejections=kept))
+    return left_out

@@ -1,0 +1,1 @@
+"""The real cluster: the only floor that speaks to the Kubernetes client library."""

@@ -1,0 +1,142 @@
+"""Copies of what the cluster holds: small parts of objects, kept by watching."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+from webhook.kube import projections
+from webhook.kube.client import Client
+from webhook.kube.listing import Object
+from webhook.kube.projections import Obstacle
+from webhook.kube.reflector import Reflector
+from webhook.kube.resources import CONFIG_MAPS, DEPLOYMENTS, GATEWAYS, JOBS, NAMESPACES, PODS, RECORDS, Resource
+from webhook.policy.gateway_resource import Gateway
+from webhook.policy.migration.job_views import Job
+from webhook.policy.names import COMPONENT, MANAGED_BY, MIGRATION_COMPONENT, PRODUCT
+from webhook.policy.objects import Deployment, Namespace, ObjectMeta
+from webhook.policy.record import Record
+
+T = TypeVar("T")
+Changed = Callable[[str, str, str], None]
+"""Takes kind, namespace and name of an object that changed, came or went."""
+Poison = Callable[[str, str, str, Exception], None]
+"""Takes kind, namespace and name of an object that cannot be read, and why."""
+
+_OUR_PODS = f"{COMPONENT}={MIGRATION_COMPONENT},{MANAGED_BY}={PRODUCT}"
+
+
+class Copies:
+    """What webhooks and controller both know without asking: who is governed, and by what."""
+
+    def __init__(self, client: Client, changed: Changed, poison: Poison) -> None:
+        self._client = client
+        self._changed = changed
+        self._poison = poison
+        self._reflectors: dict[str, Reflector[Any]] = {}
+        self.record_copies = self._follow(RECORDS, projections.record)
+        self.gateway_copies = self._follow(GATEWAYS, projections.gateway)
+        self.namespace_copies = self._follow(NAMESPACES, projections.namespace, metadata_only=True)
+
+    def _follow(
+        self,
+        resource: Resource,
+        project: Callable[[Object], T | None],
+        *,
+        labels: str = "",
+        metadata_only: bool = False,
+    ) -> Reflector[T]:
+        kind = resource.kind
+        made: Reflector[T] = Reflector(
+            self._client,
+            resource,
+            project,
+            lambda namespace, name: self._changed(kind, namespace, name),
+            poison=lambda namespace, name, error: self._poison(kind, namespace, name, error),
+            labels=labels,
+            metadata_only=metadata_only,
+        )
+        self._reflectors[resource.plural] = made
+        return made
+
+    def unsynced(self) -> list[str]:
+        """Say which copies are not complete yet, and why, for readiness."""
+        return [
+            f"{plural} are not synced{f': {item.problem}' if item.problem else ''}"
+            for plural, item in self._reflectors.items()
+            if not item.synced
+        ]
+
+    async def run(self) -> None:
+        """Follow the cluster for ever."""
+        async with asyncio.TaskGroup() as group:
+            for reflector in self._reflectors.values():
+                group.create_task(reflector.run())
+
+    async def wait_synced(self) -> None:
+        """Wait until every copy is complete."""
+        for reflector in self._reflectors.values():
+            await reflector.wait_synced()
+
+    def age(self) -> float:
+        """Give the seconds since the quietest of the copies was heard of."""
+        return max(item.age() for item in self._reflectors.values())
+
+    def record(self, namespace: str, name: str) -> Record | None:
+        """Give the record of a Deployment."""
+        return self.record_copies.get(namespace, name)
+
+    def gateway(self, namespace: str, name: str) -> Gateway | None:
+        """Give the Gateway resource."""
+        return self.gateway_copies.get(namespace, name)
+
+    def namespace(self, name: str) -> Namespace | None:
+        """Give the namespace."""
+        return self.namespace_copies.get("", name)
+
+
+class WebhookCopies(Copies):
+    """What the webhooks know: of Deployments no more than our annotations."""
+
+    def __init__(self, client: Client, changed: Changed, poison: Poison) -> None:
+        super().__init__(client, changed, poison)
+        self.meta_copies = self._follow(DEPLOYMENTS, projections.deployment_meta, metadata_only=True)
+
+    def deployment_meta(self, namespace: str, name: str) -> ObjectMeta | None:
+        """Give the metadata of a stored Deployment, if it has any of ours."""
+        return self.meta_copies.get(namespace, name)
+
+
+class ControllerCopies(Copies):
+    """What the controller knows besides: Gateway Deployments, migration Jobs and what their pods wait for."""
+
+    def __init__(self, client: Client, changed: Changed, poison: Poison) -> None:
+        super().__init__(client, changed, poison)
+        self.deployment_copies = self._follow(DEPLOYMENTS, projections.deployment)
+        self.job_copies = self._follow(JOBS, projections.job)
+        self.obstacle_copies: Reflector[Obstacle] = self._follow(PODS, projections.job_obstacle, labels=_OUR_PODS)
+        self.config_map_versions = self._follow(CONFIG_MAPS, projections.version, metadata_only=True)
+
+    def records(self) -> Sequence[Record]:
+        """Give all records."""
+        return self.record_copies.values()
+
+    def deployment(self, namespace: str, name: str) -> Deployment | None:
+        """Give a stored Deployment, if it has a Gateway container or is held by us."""
+        return self.deployment_copies.get(namespace, name)
+
+    def deployments(self, namespace: str = "") -> Sequence[Deployment]:
+        """Give those of a namespace, or of all."""
+        return [item for item in self.deployment_copies.values() if namespace in {"", item.metadata.namespace}]
+
+    def gateways(self, namespace: str = "") -> Sequence[Gateway]:
+        """Give the Gateway resources of a namespace, or of all."""
+        return [item for item in self.gateway_copies.values() if namespace in {"", item.metadata.namespace}]
+
+    def jobs(self, namespace: str) -> Sequence[Job]:
+        """Give the Jobs of a namespace that migrate, or say that they do."""
+        return [item for item in self.job_copies.values() if item.metadata.namespace == namespace]
+
+    def obstacle(self, namespace: str, job_uid: str) -> str:  # noqa: ARG002 # a UID is one in the whole cluster
+        """Say why the pod of a Job does not run, empty when it does or nothing is known."""
+        found = (item.text for item in self.obstacle_copies.values() if item.job_uid == job_uid)
+        return next((text for text in found if text), "")

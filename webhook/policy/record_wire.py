@@ -1,0 +1,35 @@
+"""What all parts of a record share: how they look on the wire, and how long things may get.
+
+Every text and list of a status has a bound, for the sake of etcd and of the API server's estimate of what a rule
+costs. None of them may be in the way of what schemagate writes: a status that is refused stands still.
+"""
+
+from typing import ClassVar, Final
+
+from pydantic import ConfigDict
+from pydantic.alias_generators import to_camel
+
+KEPT: Final = 20
+"""How many completed hashes, and how many rejections, a record keeps: the newest."""
+
+UID_LIMIT: Final = 128
+NAME_LIMIT: Final = 253
+HASH_LIMIT: Final = 64
+SHORT_HASH_LIMIT: Final = 16
+IMAGE_LIMIT: Final = 1024
+REASON_LIMIT: Final = 128
+USER_LIMIT: Final = 256
+URL_LIMIT: Final = 8192
+"""A JDBC URL has 4096 characters at most, but names of Secrets may stand in it for what is not read."""
+DATABASE_LIMIT: Final = 16384
+"""Every host of a URL gets its port here, and may itself be only two characters long."""
+MESSAGE_LIMIT: Final = 32768
+"""The bound of a metav1.Condition: the message of a failure, which it repeats, may name many ConfigMaps."""
+LOG_LIMIT: Final = 8192
+
+
+class Wire:
+    """A part of a record: camelCase on the wire."""
+
+    __slots__ = ()
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(alias_generator=to_camel)

@@ -1,0 +1,155 @@
+"""``schemagate controller``: copies of the cluster in every replica, work in the one that leads."""
+
+import asyncio
+from collections.abc import Sequence
+
+from webhook.admission.ops import Ops, OpsServer
+from webhook.controller.concerned import concerned, everything
+from webhook.controller.queue import Key, WorkQueue
+from webhook.controller.reconcile import Reconciler
+from webhook.controller.rejections import take_in
+from webhook.errors import ClusterError
+from webhook.kube.client import Client
+from webhook.kube.cluster import ControllerCluster
+from webhook.kube.event_object import Reference
+from webhook.kube.events import EventRecorder
+from webhook.kube.lease import Elector
+from webhook.kube.outbox import Inbox
+from webhook.kube.resources import DEPLOYMENTS, RECORDS
+from webhook.policy.migration.notices import Notice
+from webhook.policy.record import Phase, Record
+from webhook.runtime.process import calm_collector, utc_now
+from webhook.settings import Settings
+from webhook.telemetry import ControllerTelemetry, logger
+
+LEASE = "schemagate-controller"
+RESYNC_SECONDS = 600.0
+"""How often everything is looked at although nothing changed: a net under the watches."""
+_LOOK_AGAIN = {Phase.PENDING: 15.0, Phase.WAITING: 15.0, Phase.RUNNING: 60.0, Phase.SUPERSEDED: 60.0}
+_ACTION = "Migrate"
+
+
+class ControllerProcess:
+    """Follows the cluster, leads or waits to lead, and reconciles while it leads."""
+
+    def __init__(self, client: Client, settings: Settings, namespace: str, identity: str) -> None:
+        self.telemetry = ControllerTelemetry()
+        self._settings = settings
+        self._log = logger()
+        self._elector = Elector(
+            client,
+            namespace,
+            settings.lease_name,
+            identity,
+            duration=settings.lease_seconds,
+            deadline=settings.lease_seconds * 2 / 3,
+            renew=settings.lease_seconds * 4 / 15,
+            attempt=settings.lease_seconds / 5,
+            changed=self._leading,
+        )
+        writer = client.fenced(self._elector.fence)
+        self.cluster = ControllerCluster(client, writer, self._changed, self._poisoned)
+        self._inbox = Inbox(client, writer, namespace, lambda: self._arrived.set())
+        self._arrived = asyncio.Event()
+        self._events = EventRecorder(writer, identity, self.telemetry.events_dropped.inc)
+        self._queue = WorkQueue(self._failed)
+        self._reconciler = Reconciler(self.cluster, utc_now, settings.default_mode, self._tell)
+        self.ops = OpsServer(Ops(self._missing, self.telemetry.exposition))
+        self._leads = False
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Run until ``stop``: then end the work in hand, give up the Lease, close. Raises what ended it before."""
+        await self.ops.start(self._settings.host, self._settings.ops_port)
+        try:
+            async with asyncio.TaskGroup() as group:
+                parts = (self.cluster.run(), self._inbox.run(), self._campaign(), self._stopped(stop))
+                tasks = [group.create_task(part) for part in parts]
+                await tasks[-1]
+                for task in tasks:
+                    task.cancel()
+        finally:
+            await self.ops.stop()
+
+    async def _stopped(self, stop: asyncio.Event) -> None:
+        await stop.wait()
+
+    async def _campaign(self) -> None:
+        """Wait to lead only once the copies are complete: a leader that knows nothing is of no use."""
+        await self.cluster.wait_synced()
+        calm_collector()
+        await self._elector.run(self._lead)
+
+    async def _lead(self) -> None:
+        await self.cluster.catch_up()
+        for key in everything(self.cluster):
+            self._queue.add(key)
+        self._leads = True
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._queue.run(self._reconcile, workers=self._settings.workers))
+                group.create_task(self._events.run())
+                group.create_task(self._take_in())
+                group.create_task(self._resync())
+        finally:
+            self._leads = False
+
+    async def _reconcile(self, key: Key) -> float | None:
+        with self.telemetry.reconciling():
+            record = await self._reconciler.reconcile(*key)
+        return _LOOK_AGAIN.get(record.status.phase) if record and record.status.phase else None
+
+    async def _take_in(self) -> None:
+        """Take in what webhooks hand over, a moment after it arrives."""
+        while True:
+            self._arrived.clear()
+            for received in self._inbox.waiting():
+                try:
+                    left_out = await take_in(self.cluster, received.uid, received.rejections)
+                    await self._inbox.done(received)
+                    self.telemetry.rejections_left_out.inc(left_out)
+                except ClusterError as error:
+                    self._log.info("rejections_not_taken_in", error=str(error))
+                    self._arrived.set()
+            await asyncio.sleep(self._settings.gather_seconds)
+            await self._arrived.wait()
+
+    async def _resync(self) -> None:
+        while True:
+            await asyncio.sleep(RESYNC_SECONDS)
+            await self.cluster.kind.look()
+            for key in everything(self.cluster):
+                self._queue.add(key)
+
+    def _changed(self, kind: str, namespace: str, name: str) -> None:
+        if self._leads:  # who begins to lead looks at everything
+            for key in concerned(self.cluster, kind, namespace, name):
+                self._queue.add(key)
+
+    def _poisoned(self, kind: str, namespace: str, name: str, error: Exception) -> None:
+        self.telemetry.unreadable.inc()
+        self._log.error("object_unreadable", kind=kind, namespace=namespace, name=name, error=str(error))
+
+    def _failed(self, key: Key, error: Exception) -> None:
+        self.telemetry.reconcile_failed(error)
+        known = isinstance(error, ClusterError)
+        self._log.warning(
+            "reconcile_failed", namespace=key[0], name=key[1], error=str(error), exc_info=None if known else error
+        )
+
+    def _leading(self, leading: bool) -> None:  # noqa: FBT001 # the elector's callback
+        self.telemetry.leader.set(leading)
+
+    def _tell(self, record: Record, told: Sequence[Notice]) -> None:
+        """Write Events on the record, and on the Deployment where somebody would look for the cause."""
+        where = (record.namespace, record.name)
+        regarding = Reference(RECORDS.api_version, RECORDS.kind, *where, record.uid)
+        deployment = self.cluster.deployment(*where)
+        for notice in told:
+            self._log.info("migration", namespace=where[0], name=where[1], reason=notice.reason, note=notice.note)
+            self._events.record(regarding, notice.kind.value, notice.reason, notice.note, _ACTION)
+            if notice.on_deployment and deployment is not None:
+                other = Reference(DEPLOYMENTS.api_version, DEPLOYMENTS.kind, *where, deployment.metadata.uid)
+                self._events.record(other, notice.kind.value, notice.reason, notice.note, _ACTION, regarding)
+
+    def _missing(self) -> list[str]:
+        return self.cluster.unsynced()

@@ -1,0 +1,104 @@
+"""The serving half of a process: webhooks over TLS, the operations port, and what is noted of verdicts."""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from datetime import datetime
+from typing import Any
+
+from certs import CertError, FilePairSource, ReloadOutcome
+from webhook.admission.gather import Cluster, Gatherer
+from webhook.admission.handlers import PATHS, endpoints
+from webhook.admission.limits import Limits
+from webhook.admission.notes import Notes
+from webhook.admission.ops import Ops, OpsServer
+from webhook.admission.server import WebhookServer
+from webhook.audit.ledger import Ledger
+from webhook.errors import StartError
+from webhook.runtime.process import calm_collector
+from webhook.runtime.tls import Tls
+from webhook.settings import Settings
+from webhook.telemetry import Telemetry, logger
+
+
+class Front:
+    """Serves the webhooks on what ``cluster`` knows. Whoever builds on it opens them once that is all there."""
+
+    def __init__(self, cluster: Cluster, settings: Settings, clock: Callable[[], datetime]) -> None:
+        self.tls = Tls(settings, clock())
+        self.telemetry = Telemetry(PATHS)
+        self.ledger = Ledger(self.telemetry.ledger_dropped.inc)
+        self._settings = settings
+        notes = Notes(self.telemetry, self.ledger, logger(), clock)
+        gatherer = Gatherer(cluster, settings.default_mode)
+        self.server = WebhookServer(
+            endpoints(gatherer, notes, clock), self.tls.serving.context, Limits(), self.telemetry
+        )
+        self.ops = OpsServer(Ops(self.missing, self.telemetry.exposition))
+        self._missing_parts = {"the server has not started"}
+        self.telemetry.certificate_expiry.labels("leaf").set(self.tls.serving.pair.not_after.timestamp())
+
+    @property
+    def url(self) -> str:
+        """Where the webhooks answer."""
+        return f"https://{self._host}:{self.server.port}"
+
+    @property
+    def ops_url(self) -> str:
+        """Where liveness, readiness and metrics are."""
+        return f"http://{self._host}:{self.ops.port}"
+
+    @property
+    def _host(self) -> str:
+        host = self._settings.host
+        return f"[{host}]" if ":" in host else host
+
+    def missing(self) -> list[str]:
+        """Say what keeps the process from being ready; empty when it is."""
+        return sorted(self._missing_parts)
+
+    async def open_ops(self) -> None:
+        """Open the operations port, first of all: a process that starts is alive, and says what it waits for."""
+        await self._listen(self.ops, "--ops-port", self._settings.ops_port)
+
+    async def open_webhooks(self) -> None:
+        """Serve. StartError names a port that is taken."""
+        await self._listen(self.server, "--port", self._settings.port)
+        self._missing_parts.discard("the server has not started")
+        calm_collector()
+
+    async def serve(self, stop: asyncio.Event, *parts: Coroutine[Any, Any, None]) -> None:
+        """Serve and do ``parts`` until ``stop``, then drain: not ready, serve on and close connections."""
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(part) for part in parts]
+            if self.tls.source is not None:
+                tasks.append(group.create_task(self._follow(self.tls.source)))
+            await stop.wait()
+            self._missing_parts.add("draining")
+            self.server.drain()
+            await asyncio.sleep(self._settings.drain_seconds)
+            for task in tasks:
+                task.cancel()
+
+    async def _listen(self, server: WebhookServer | OpsServer, flag: str, port: int) -> None:
+        host = self._settings.host
+        try:
+            await server.start(host, port)
+        except (OSError, UnicodeError) as error:
+            await self.ops.stop()
+            said = getattr(error, "strerror", None) or str(error)
+            raise StartError(f"--host {host} {flag} {port}: cannot listen there: {said}; give another") from None
+
+    async def _follow(self, source: FilePairSource) -> None:
+        await source.follow(
+            self.tls.serving,
+            interval=self._settings.reload_seconds,
+            sleep=asyncio.sleep,
+            report=self._reloaded,
+        )
+
+    def _reloaded(self, outcome: ReloadOutcome, error: CertError | None) -> None:
+        self.telemetry.certificate_reload(outcome.value)()
+        if error is not None:
+            logger().error("certificate_reload_failed", error=str(error))
+        if outcome is ReloadOutcome.RELOADED:
+            self.telemetry.certificate_expiry.labels("leaf").set(self.tls.serving.pair.not_after.timestamp())

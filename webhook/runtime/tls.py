@@ -1,0 +1,41 @@
+"""The serving certificate: from files that are followed, or made on the spot."""
+
+import ssl
+from datetime import datetime, timedelta
+from ipaddress import ip_address
+
+from certs import CertError, CertificateAuthority, FilePairSource, KeyPair, ServingContext
+from webhook.errors import StartError
+from webhook.settings import Settings
+
+_LOCAL_LIFETIME = timedelta(days=7)
+
+
+class Tls:
+    """The serving certificate: from files that are followed, or made on the spot by an authority of its own."""
+
+    def __init__(self, settings: Settings, now: datetime) -> None:
+        self.source: FilePairSource | None = None
+        self.authority_pem: bytes | None = None
+        try:
+            if settings.tls_cert is not None and settings.tls_key is not None:
+                self.source = FilePairSource(settings.tls_cert, settings.tls_key)
+                pair = self.source.load()
+            else:
+                pair, self.authority_pem = _local_pair(now)
+            self.serving = ServingContext(pair)
+        except CertError as error:
+            raise StartError(str(error)) from None
+
+    def client_context(self) -> ssl.SSLContext:
+        """Give a client's context that trusts the certificate made on the spot, and nothing else."""
+        if self.authority_pem is None:
+            raise StartError("the certificate comes from files: its authority is not known here")
+        return ssl.create_default_context(cadata=self.authority_pem.decode("ascii"))
+
+
+def _local_pair(now: datetime) -> tuple[KeyPair, bytes]:
+    authority = CertificateAuthority.create("schemagate local", now=now, lifetime=_LOCAL_LIFETIME)
+    addresses = [ip_address("127.0.0.1"), ip_address("::1")]
+    pair = authority.issue(["localhost"], now=now, lifetime=_LOCAL_LIFETIME, ip_addresses=addresses)
+    return pair, authority.certificate_pem

@@ -1,0 +1,66 @@
+"""``schemagate webhook``: one of N equal replicas that answer the API server."""
+
+import asyncio
+
+from webhook.errors import ClusterError, NameTakenError
+from webhook.kube.client import Client
+from webhook.kube.cluster import WebhookCluster
+from webhook.kube.outbox import Outbox
+from webhook.runtime.front import Front
+from webhook.runtime.process import utc_now
+from webhook.settings import Settings
+from webhook.telemetry import logger
+
+
+class WebhookProcess(Front):
+    """Serves the webhooks on copies of the cluster, and writes nothing but rejections into its own namespace."""
+
+    def __init__(self, client: Client, settings: Settings, namespace: str, identity: str) -> None:
+        self.cluster = WebhookCluster(client, self._poisoned)
+        super().__init__(self.cluster, settings, utc_now)
+        self._outbox = Outbox(client, namespace, identity)
+
+    def missing(self) -> list[str]:
+        """Say what keeps the process from being ready; empty when it is."""
+        return [*super().missing(), *self.cluster.unsynced()]
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Wait for the copies, serve until ``stop``, drain, close. It does not listen before it can judge."""
+        await self.open_ops()
+        following = asyncio.create_task(self.cluster.run())
+        stopping = asyncio.create_task(stop.wait())
+        syncing = asyncio.create_task(self.cluster.wait_synced())
+        try:
+            await asyncio.wait({following, stopping, syncing}, return_when=asyncio.FIRST_COMPLETED)
+            if syncing.done() and not stop.is_set():
+                await self.open_webhooks()
+                await self.serve(stop, self.ledger.run(self._post, self._not_sent), _joined(following))
+        finally:
+            for task in (following, stopping, syncing):
+                task.cancel()
+            await asyncio.gather(following, stopping, syncing, return_exceptions=True)
+            await self._close()
+
+    async def _close(self) -> None:
+        """Close the webhooks, hand over what the ledger still holds, and the operations port last."""
+        try:
+            await self.server.stop()
+            await self._post()
+        except ClusterError as error:
+            self._not_sent(error)
+        finally:
+            await self.ops.stop()
+
+    async def _post(self) -> None:
+        await self.ledger.post(self._outbox.send)
+
+    def _not_sent(self, error: Exception) -> None:
+        if not isinstance(error, NameTakenError):  # the controller has not taken in the batch before: wait
+            logger().error("rejections_not_sent", error=str(error))
+
+    def _poisoned(self, kind: str, namespace: str, name: str, error: Exception) -> None:
+        logger().error("object_unreadable", kind=kind, namespace=namespace, name=name, error=str(error))
+
+
+async def _joined(task: asyncio.Task[None]) -> None:
+    await task
