@@ -123,16 +123,11 @@ def world() -> World:
     "source",
     [
         [make.gateway(), make.deployment()],
-        [
-            make.gateway(
-                metadata={"annotations": ASKS}, spec={"app": {"management": {"database": {"migrationJob": None}}}}
-            ),
-            make.deployment(),
-        ],
+        [make.gateway_with_job(), make.deployment()],
         [make.deployment(metadata={"annotations": ASKS})],
         [make.namespace("team-a", **{ENFORCE: "warn"}), make.deployment()],
     ],
-    ids=["Gateway", "annotated Gateway", "annotated Deployment", "namespace"],
+    ids=["annotated Gateway", "Gateway with migrationJob", "annotated Deployment", "namespace"],
 )
 async def test_a_record_is_made_kept_and_deleted_with_its_source(world: Any, source: list[Any]) -> None:
     world.put(make.config_map(), *source)
@@ -203,8 +198,10 @@ async def test_a_users_record_without_a_deployment_waits(world: Any) -> None:
 
 async def test_a_gateway_without_a_deployment_has_a_record(world: Any) -> None:
     world.put(make.config_map(), make.gateway())
-    assert (await world.record()).managed
-    assert world.jobs() == []
+    record = await world.record()
+    assert record.managed
+    assert record.status.phase is Phase.RUNNING
+    assert len(world.runner.active()) == 1
 
 
 # The migration.
@@ -270,6 +267,14 @@ async def test_a_name_that_is_taken_is_neither_adopted_nor_freed(world: Any) -> 
     assert record.status.job.attempts == 2
     assert world.jobs() == [name, f"{name}-2"]
     assert uid != record.uid
+    assert record.status.job.avoided == name
+    degraded = condition(record, "Degraded")
+    assert degraded == ("True", "JobNameTaken", f"the name {name} is taken by a Job that is not ours")
+    assert condition(record, "Progressing")[0] == "True"
+    world.runner.finish("team-a", f"{name}-2")
+    record = await world.record()
+    assert record.status.complete
+    assert condition(record, "Degraded")[0] == "False"
 
 
 async def test_a_forged_owner_does_not_make_a_job_ours(world: Any) -> None:
@@ -382,6 +387,12 @@ def second(namespace: str = "team-b", **tweak: Any) -> list[dict[str, Any]]:
     items = [make.config_map(), make.gateway(), make.deployment()]
     return [make.merged(item, {"metadata": {"namespace": namespace, "uid": f"{namespace}{n}"}, **tweak})
             for n, item in enumerate(items)]  # fmt: skip
+
+
+def condition(record: Record, kind: str) -> tuple[str, str, str]:
+    """Status, reason and message of a condition."""
+    (found,) = (item for item in record.status.conditions if item.type == kind)
+    return found.status, found.reason, found.message
 
 
 async def two(world: World) -> World:

@@ -1,6 +1,7 @@
 """`python -m tests.controlplane build | up --state DIR | down --state DIR`."""
 
 import argparse
+import signal
 import sys
 from pathlib import Path
 
@@ -19,11 +20,16 @@ def main() -> int:
         command = commands.add_parser(name, help=text)
         command.add_argument("--state", type=Path, required=True, metavar="DIR")
     chosen = parser.parse_args()
+    # An `up` that is ended half way ends what it has started.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         if chosen.command == "build":
             lines = [f"{path}\n" for path in binaries.build().values()]
         elif chosen.command == "up":
-            lines = [f"export KUBECONFIG={detached.up(chosen.state)}\n"]
+            lines = [
+                f"export KUBECONFIG={detached.up(chosen.state)}\n",
+                f"# kubectl: {binaries.paths()['kubectl']}\n",
+            ]
         else:
             detached.down(chosen.state)
             lines = []

@@ -61,21 +61,26 @@ class Ports:
 
     @classmethod
     def free(cls) -> "Ports":
-        """Find free ones, all held until the last is found.
+        """Find free ones."""
+        return cls(*free_ports(4))
 
-        Below the range that the kernel gives to outgoing connections: a server that is started again must find
-        its port as it left it.
-        """
-        found: list[int] = []
-        with ExitStack() as held:
-            while len(found) < 4:
-                candidate = held.enter_context(socket.socket())
-                try:
-                    candidate.bind(("127.0.0.1", random.randint(20000, 29999)))
-                except OSError:
-                    continue
-                found.append(candidate.getsockname()[1])
-        return cls(*found)
+
+def free_ports(count: int) -> list[int]:
+    """Find free ports on loopback, all held until the last is found.
+
+    Below the range that the kernel gives to outgoing connections: a server that is started again must find its
+    port as it left it.
+    """
+    found: list[int] = []
+    with ExitStack() as held:
+        while len(found) < count:
+            candidate = held.enter_context(socket.socket())
+            try:
+                candidate.bind(("127.0.0.1", random.randint(20000, 29999)))
+            except OSError:
+                continue
+            found.append(candidate.getsockname()[1])
+    return found
 
 
 def etcd(folder: Path, ports: Ports) -> list[str]:
@@ -167,5 +172,5 @@ def kwok(folder: Path, ports: Ports, kubeconfig: Path, pki: Authority) -> list[s
         f"--tls-cert-file={certificate}",
         f"--tls-private-key-file={key}",
         "--node-lease-duration-seconds=0",
-        "--cidr=10.64.0.0/12",
+        "--cidr=10.64.0.1/12",
     ]

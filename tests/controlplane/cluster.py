@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import shutil
 import signal
 import urllib.error
 import urllib.request
@@ -12,7 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
-from tests.controlplane import arguments, binaries
+from tests.controlplane import arguments, audit, binaries
 from tests.controlplane.access import Access
 from tests.controlplane.processes import Component, Spawner, wait_until
 
@@ -33,6 +34,7 @@ class ControlPlane(Access):
         ports = arguments.Ports.free()
         super().__init__(folder, ports.api)
         self._ports = ports
+        self._audit_log = folder / "audit.log"
         self._spawner = Spawner(detached=detached)
         self.kubectl: Final = programs["kubectl"]
         certificate_users = {
@@ -77,10 +79,11 @@ class ControlPlane(Access):
             raise
 
     def stop(self) -> None:
-        """End what was started, in reverse. Nothing is to be kept, so by force and at once."""
+        """End what was started, in reverse, by force and at once; of the files, keep the logs."""
         for component in reversed(self.components.values()):
             component.stop()
         self._spawner.close()
+        shutil.rmtree(self.folder / "etcd", ignore_errors=True)
 
     def __enter__(self) -> Self:
         self.start()
@@ -119,9 +122,9 @@ class ControlPlane(Access):
         self.components[component].send(signal.SIGCONT)
 
     def compact(self) -> int:
-        """Forget all history before now, and give the revision; who continues an older list gets 410.
+        """Forget all history before now, and give the revision.
 
-        Watches are answered from the API server's cache, which still knows: restart it too for them to get 410.
+        The API server's cache still knows it and serves older lists and watches: restart it for them to get 410.
         """
         revision = int(self._etcd("kv/range", {"key": "AA=="})["header"]["revision"])
         self._etcd("kv/compaction", {"revision": revision, "physical": True})
@@ -129,13 +132,11 @@ class ControlPlane(Access):
 
     def audit_position(self) -> int:
         """Give where the audit log ends now, for `audit_events`."""
-        return (self.folder / "audit.log").stat().st_size
+        return audit.position(self._audit_log)
 
     def audit_events(self, since: int = 0) -> list[dict[str, Any]]:
-        """Give the requests that ended after a position; a last line that is half written is left out."""
-        with (self.folder / "audit.log").open("rb") as file:
-            file.seek(since)
-            return [json.loads(line) for line in file if line.endswith(b"\n")]
+        """Give the requests that ended after a position. One appears a moment after its answer: poll."""
+        return audit.events(self._audit_log, since)
 
     def write_log(self, text: str | None) -> None:
         """Set what every container has written so far; None makes reading any log fail."""

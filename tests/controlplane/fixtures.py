@@ -1,7 +1,7 @@
 """Fixtures around one control plane a test process; import them in a conftest.
 
-Mark tests that use them with ``pytest.mark.xdist_group("cluster")`` and run with ``--dist loadgroup``, so that
-only one of several workers starts a control plane: it takes half a gigabyte.
+Tests that use them lie in the folders that `scheduling` names, so that only one of several workers starts a
+control plane: it takes half a gigabyte, and some tests restart its API server.
 """
 
 import itertools

@@ -12,7 +12,6 @@ import pytest
 from tests.controlplane import binaries, detached
 from tests.controlplane.processes import Identity, Spawner, started, wait_until
 
-pytestmark = pytest.mark.xdist_group("cluster")
 ROOT = Path(__file__).parents[2]
 
 
@@ -31,7 +30,7 @@ def test_up_outlives_its_command_and_down_ends_just_that(tmp_path: Path) -> None
     folder = tmp_path / "state"
     up = command("up", "--state", str(folder))
     assert up.returncode == 0, up.stderr
-    kubeconfig = Path(up.stdout.strip().removeprefix("export KUBECONFIG="))
+    kubeconfig = Path(up.stdout.splitlines()[0].removeprefix("export KUBECONFIG="))
     assert kubeconfig.is_file()
     processes = json.loads((folder / detached.STATE).read_text())["processes"]
     identities = [Identity(**each) for each in processes.values()]

@@ -13,8 +13,6 @@ from tests.controlplane.client import ApiError, Client, until
 from tests.controlplane.cluster import ControlPlane
 from tests.controlplane.proxy import Proxy
 
-pytestmark = pytest.mark.xdist_group("cluster")
-
 
 @pytest.fixture
 async def proxy(control_plane: ControlPlane) -> AsyncIterator[Proxy]:

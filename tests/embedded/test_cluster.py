@@ -10,6 +10,7 @@ from tests.support import builders as make
 from webhook.embedded.files import Located
 from webhook.embedded.writes import EmbeddedControllerCluster
 from webhook.errors import InvalidObjectError, NameTakenError, SourceError
+from webhook.policy.gateway_resource import MigrationStatus
 from webhook.policy.names import MIGRATED, RETRY
 from webhook.policy.record import Phase, Record, RecordSpec, RecordStatus, Rejections
 
@@ -59,10 +60,10 @@ async def test_marks_can_be_set_where_annotations_were_null(cluster: Any) -> Non
     assert cluster.deployment_meta("team-a", "ssg").annotation(MIGRATED) == "0123"
 
 
-def test_a_name_is_generated(cluster: Any) -> None:
+async def test_a_name_is_generated(cluster: Any) -> None:
     stored = cluster.put(make.pod())
     assert stored["metadata"]["name"].startswith("ssg-5d8f-")
-    assert len(cluster.pods_of("team-a", "ssg")) == 1
+    assert len(await cluster.pods_of("team-a", "ssg")) == 1
 
 
 def test_without_a_namespace_it_is_default(cluster: Any) -> None:
@@ -203,6 +204,34 @@ async def test_a_deleted_record_does_not_come_back(cluster: Any) -> None:
             await write
     await cluster.write_rejections("team-a", "ssg", lambda kept: kept)
     assert cluster.records() == []
+
+
+async def test_marks_of_what_is_gone_are_no_error(cluster: Any) -> None:
+    await cluster.mark_migrated("team-a", "ssg", "0123")
+    assert cluster.keys("Deployment") == []
+
+
+async def test_a_gateway_is_told_how_its_migration_stands(cluster: Any) -> None:
+    stored = cluster.put(make.gateway())
+    assert cluster.mirrors
+    await cluster.mirror("team-a", "ssg", MigrationStatus("0123456789abcdef", complete=True))
+    assert cluster.gateway("team-a", "ssg").status.migration_status == MigrationStatus("0123456789abcdef", True)
+    told = await cluster.gateway_manifest("team-a", "ssg")
+    assert told["status"] == {"migrationStatus": {"specHash": "0123456789abcdef", "complete": True}}
+    assert told["metadata"]["generation"] == stored["metadata"]["generation"]
+    assert await cluster.gateway_manifest("team-a", "other") is None
+
+
+def test_copies_are_given_by_namespace_or_all(cluster: Any) -> None:
+    for where in ("team-a", "team-b"):
+        for manifest in (make.deployment(), make.gateway(), make.operators_job()):
+            cluster.put(make.merged(manifest, {"metadata": {"namespace": where, "uid": None}}))
+    for given in (cluster.deployments, cluster.gateways):
+        assert [item.metadata.namespace for item in given("team-b")] == ["team-b"]
+        assert sorted(item.metadata.namespace for item in given()) == ["team-a", "team-b"]
+    (job,) = cluster.jobs("team-a")
+    assert (job.metadata.name, job.condition("Complete")) == ("ssg-db-migration", None)
+    assert cluster.obstacle("team-a", job.metadata.uid) == ""
 
 
 async def test_names_are_taken_once(cluster: Any) -> None:

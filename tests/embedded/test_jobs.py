@@ -59,6 +59,14 @@ def test_jobs_of_others_are_left_alone(cluster: Any, other: Any) -> None:
     assert JobRunner(cluster).active() == []
 
 
+def test_the_job_of_an_operator_is_told_by_its_name(cluster: Any) -> None:
+    cluster.put(make.operators_job())
+    runner = JobRunner(cluster)
+    assert runner.active() == [("team-a", "ssg-db-migration")]
+    runner.finish("team-a", "ssg-db-migration")
+    assert runner.active() == []
+
+
 def test_no_job_to_end_is_told(cluster: Any) -> None:
     with pytest.raises(SourceError, match="no Job team-a/x"):
         JobRunner(cluster).finish("team-a", "x", Ending())
@@ -168,9 +176,9 @@ async def test_new_pods_take_the_place_of_the_old(cluster: Any) -> None:
     cluster.put(make.deployment(status=None))
     async with Api(cluster) as world:
         await world.api.start_pods("team-a", "ssg")
-        (first,) = cluster.pods_of("team-a", "ssg")
+        (first,) = await cluster.pods_of("team-a", "ssg")
         await world.api.start_pods("team-a", "ssg")
-        (second,) = cluster.pods_of("team-a", "ssg")
+        (second,) = await cluster.pods_of("team-a", "ssg")
         assert first.metadata.name != second.metadata.name
         assert cluster.deployment("team-a", "ssg").status.available_replicas == 2
         with pytest.raises(LookupError):

@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
+
+from structlog.testing import CapturingLogger
 
 from tests.support.virtual import VirtualLoop, World, never
 from webhook.errors import ClusterError, ConflictError, NameTakenError, NotFoundError
@@ -17,6 +19,12 @@ PATH = "/apis/coordination.k8s.io/v1/namespaces/gate/leases"
 Network = Literal["ok", "hang", "deaf", "late", "fail", "forbidden"]
 """deaf: what is sent arrives, answers do not; late: what is sent arrives when nobody waits for it any more."""
 LATE = 12.0
+
+
+def alone(replicas: Iterable[Replica]) -> None:
+    """At most one of them may write."""
+    leaders = [replica.identity for replica in replicas if replica.elector.held()]
+    assert len(leaders) <= 1, leaders
 
 
 class LeaseServer:
@@ -134,6 +142,7 @@ class Replica:
             jitter=lambda: 0.5,
             changed=self.changes.append,
             abandon=self.abandon,
+            log=CapturingLogger(),
             **(times or {}),
         )
         self.task: asyncio.Task[None] | None = None
@@ -147,7 +156,7 @@ class Replica:
             while True:
                 self.elector.fence()
                 self.writes.append(self.world.now)
-                await asyncio.sleep(0.7)
+                await asyncio.sleep(1.9)
         finally:
             self.stops.append(self.world.now)
 

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from tests.kube.leases import LATE, LeaseServer, Network, Replica
-from tests.support.virtual import World, never
-from webhook.errors import NotLeadingError, SchemagateError, StartError
-from webhook.kube.lease import steady
+from tests.kube.leases import LATE, LeaseServer, Network, Replica, alone
+from tests.support.virtual import World
+from webhook.errors import NotLeadingError
 
 DEADLINE = 10.0
 DURATION = 15.0
@@ -130,6 +126,36 @@ def test_a_frozen_leader_knows_at_once_when_it_wakes(world: World, one: Replica,
     assert two.elector.held()
 
 
+def test_a_term_counts_from_before_the_request_left(world: World, server: LeaseServer) -> None:
+    slow = Replica(world, server, "slow")
+    slow.client.latency = 0.7
+    slow.start()
+    world.advance(2.2)  # a look of 0.7 s (there is none), then a write of 1.4 s
+    assert slow.elector.remaining() == pytest.approx(DEADLINE - 1.5)
+    world.advance(RENEW + 1.4)  # and a renewal of 1.4 s
+    assert slow.elector.remaining() == pytest.approx(DEADLINE - 1.5)
+
+
+def test_a_term_that_has_run_out_does_not_come_back_to_life(world: World, one: Replica, two: Replica) -> None:
+    """Frozen while its renewal is stored, it wakes to an answer that is good and a deadline that is past."""
+
+    def freeze(method: str) -> None:
+        one.loop.frozen = True
+
+    one.client.network = "fail"
+    world.advance(6.5)
+    one.client.network = "ok"
+    one.client.before = [freeze]
+    world.advance(2.2)  # `two` came a second later
+    assert one.loop.frozen
+    assert not one.elector.held()
+    one.loop.frozen = False
+    world.advance(1, watch=lambda: alone([one, two]))
+    assert one.changes == [True, False, True]  # the Lease is its own: a new term, with new work
+    assert len(one.starts) == 2
+    assert len(one.stops) == 1
+
+
 def test_a_short_hang_costs_nothing(world: World, one: Replica, two: Replica) -> None:
     one.client.network = "hang"
     world.advance(5)
@@ -188,9 +214,9 @@ def test_a_lease_that_vanishes_under_its_holder_is_not_free_at_once(
     world.advance(10)
     one.loop.frozen = True
     server.put(manifest)
-    world.advance(DEADLINE, watch=lambda: _alone([one, two]))
+    world.advance(DEADLINE, watch=lambda: alone([one, two]))
     assert not two.elector.held()
-    world.advance(DURATION, watch=lambda: _alone([one, two]))
+    world.advance(DURATION, watch=lambda: alone([one, two]))
     assert two.elector.held()
 
 
@@ -212,155 +238,7 @@ def test_one_that_makes_no_sense_is_written_over(
 def test_the_own_name_of_a_predecessor_is_a_rivals(world: World, server: LeaseServer, one: Replica) -> None:
     one.loop.frozen = True
     again = Replica(world, server, "one").start()
-    world.advance(DURATION - 1, watch=lambda: _alone([one, again]))
+    world.advance(DURATION - 1, watch=lambda: alone([one, again]))
     assert not again.elector.held()
     world.advance(3)
     assert again.elector.held()
-
-
-class BrokenError(Exception):
-    """The work breaks."""
-
-
-def test_work_that_fails_gives_the_lease_up(world: World, server: LeaseServer) -> None:
-    async def fail() -> None:
-        await asyncio.sleep(6)
-        raise BrokenError
-
-    one = Replica(world, server, "one").start(fail)
-    world.advance(8)
-    assert one.task is not None
-    assert isinstance(one.task.exception(), BrokenError)
-    assert server.spec["holderIdentity"] == ""
-    assert one.changes == [True, False]
-
-
-def test_work_that_ends_ends_the_run(world: World, server: LeaseServer) -> None:
-    async def end() -> None:
-        return
-
-    one = Replica(world, server, "one").start(end)
-    world.advance(1)
-    assert one.task is not None
-    assert one.task.result() is None
-    assert server.spec["holderIdentity"] == ""
-
-
-def test_work_that_cancels_itself_is_no_silent_end(world: World, server: LeaseServer) -> None:
-    async def give_up() -> None:
-        raise asyncio.CancelledError
-
-    one = Replica(world, server, "one").start(give_up)
-    world.advance(1)
-    assert one.task is not None
-    assert isinstance(one.task.exception(), NotLeadingError)
-
-
-@pytest.mark.parametrize("network", ["ok", "hang"])
-def test_work_that_ignores_its_cancellation_ends_the_process(
-    world: World, server: LeaseServer, network: Network
-) -> None:
-    released = asyncio.Event()
-
-    async def stubborn() -> None:
-        while not released.is_set():
-            try:
-                await never()
-            except asyncio.CancelledError:
-                continue
-
-    one = Replica(world, server, "one").start(stubborn)
-    world.advance(1)
-    one.client.network = network
-    if network == "ok":
-        one.stop()
-    world.advance(DEADLINE + 5)
-    assert one.abandoned == 1
-    assert one.task is not None
-    assert isinstance(one.task.exception(), SchemagateError)
-    assert server.spec["holderIdentity"] == "one"  # not given up: it may still write
-    released.set()
-
-
-def test_giving_up_does_not_wait_for_a_server_that_hangs(world: World, one: Replica) -> None:
-    one.client.network = "hang"
-    one.stop()
-    world.advance(2.1)
-    assert one.task is not None
-    assert one.task.done()
-
-
-def test_times_that_do_not_fit_are_refused(server: LeaseServer, world: World) -> None:
-    for name, seconds in [("attempt", 0), ("attempt", 5), ("renew", 10), ("deadline", 15), ("duration", 9999)]:
-        with pytest.raises(StartError, match="attempt <= renew < deadline < duration"):
-            Replica(world, server, "one", times={name: float(seconds)})
-    with pytest.raises(StartError, match="identity"):
-        Replica(world, server, "")
-
-
-def test_the_default_clock_goes_on() -> None:
-    assert steady() <= steady()
-
-
-def _alone(replicas: list[Replica]) -> None:
-    leaders = [replica.identity for replica in replicas if replica.elector.held()]
-    assert len(leaders) <= 1, leaders
-
-
-NETWORKS: list[Network] = ["ok", "hang", "deaf", "late", "fail"]
-STEPS = st.lists(
-    st.tuples(
-        st.integers(0, 2),
-        st.sampled_from([*NETWORKS, "freeze", "thaw", "stop", "start"]),
-        st.sampled_from([0.0, 0.3, 2.9, 4.0, 7.1, 10.0, 15.0, 16.2, 40.0]),
-    ),
-    max_size=25,
-)
-
-
-@given(
-    steps=STEPS,
-    rates=st.tuples(*[st.sampled_from([0.9, 1.0, 1.1])] * 3),
-    skews=st.tuples(*[st.sampled_from([-3600.0, 0.0, 3600.0])] * 3),
-    count=st.integers(2, 3),
-)
-def test_never_two_leaders_and_one_in_the_end(
-    steps: list[tuple[int, str, float]], rates: tuple[float, ...], skews: tuple[float, ...], count: int
-) -> None:
-    world = World()
-    server = LeaseServer(world)
-    replicas = [
-        Replica(
-            world, server, f"replica-{index}", rate=rates[index], skew=skews[index], stopped_wall_clock=index == 2
-        ).start()
-        for index in range(count)
-    ]
-
-    def watch() -> None:
-        _alone(replicas)
-
-    try:
-        for who, what, seconds in steps:
-            _apply(replicas[who % count], what)
-            world.advance(seconds, watch=watch)
-        for replica in replicas:
-            for what in ("thaw", "ok", "start"):
-                _apply(replica, what)
-        world.advance(2 * LATE + 2 * DURATION, watch=watch)
-        assert [replica.elector.held() for replica in replicas].count(True) == 1
-    finally:
-        world.close()
-    assert not [error for loop in world.processes for error in loop.errors]
-
-
-def _apply(replica: Replica, what: str) -> None:
-    match what:
-        case "freeze" | "thaw":
-            replica.loop.frozen = what == "freeze"
-        case "stop":
-            replica.stop()
-        case "start":
-            if replica.task is not None and replica.task.done():
-                replica.start()
-        case "ok" | "hang" | "deaf" | "late" | "fail":
-            replica.client.network = what

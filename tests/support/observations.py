@@ -19,6 +19,7 @@ from webhook.policy.record import (
     Record,
     RecordSpec,
     RecordStatus,
+    Runner,
 )
 
 DATABASE = "mysql-primary:3306/ssg"
@@ -41,6 +42,7 @@ def governance(*, problem: str | None = None, **spec: Any) -> Governance:
         mode=Mode.REJECT,
         first_install=FirstInstall.MIGRATE,
         problem=problem,
+        runner=spec.get("runner") or Runner.SCHEMAGATE,
     )
 
 

@@ -6,7 +6,7 @@ from webhook.controller.ports import Copies
 from webhook.policy.environment import config_maps_of
 from webhook.policy.gateway import gateway_container
 from webhook.policy.names import GATEWAY_KIND, RECORD_KIND
-from webhook.policy.objects import Deployment
+from webhook.policy.objects import Deployment, ObjectMeta
 from webhook.policy.record import Phase, Record
 
 Key = tuple[str, str]
@@ -21,18 +21,18 @@ def concerned(known: Copies, kind: str, namespace: str, name: str) -> set[Key]:
         case _ if kind == GATEWAY_KIND:
             return {(namespace, name)}
         case _ if kind == RECORD_KIND:  # whoever waits for its database may go on now
-            waiting = (item for item in known.records() if item.status.phase is Phase.WAITING)
-            return {(namespace, name), *_keys(waiting)}
+            return {(namespace, name)} | _waiting(known)
         case "Namespace":
             return everything(known, name)
         case "ConfigMap":
             named = (item for item in known.deployments(namespace) if name in _config_maps(item))
-            return {(namespace, item.metadata.name) for item in named}
+            return {*_metas(item.metadata for item in named), *_undeployed(known, namespace)}
         case "Pod":
             here = (item for item in known.records() if item.namespace == namespace)
             return _keys(item for item in here if item.status.phase in {Phase.RUNNING, Phase.SUPERSEDED})
         case _:  # a Job, that one of the records names or one that only says it is ours
-            return everything(known, namespace)
+            # The Job of a record that is disabled keeps others from the database, and its end may change no record.
+            return everything(known, namespace) | _waiting(known)
 
 
 def everything(known: Copies, namespace: str = "") -> set[Key]:
@@ -40,7 +40,24 @@ def everything(known: Copies, namespace: str = "") -> set[Key]:
     records = _keys(item for item in known.records() if namespace in {"", item.namespace})
     metas = [item.metadata for item in known.gateways(namespace)]
     metas += [item.metadata for item in known.deployments(namespace)]
-    return records | {(meta.namespace, meta.name) for meta in metas}
+    return records | _metas(metas)
+
+
+def _waiting(known: Copies) -> set[Key]:
+    return _keys(item for item in known.records() if item.status.phase is Phase.WAITING)
+
+
+def _undeployed(known: Copies, namespace: str) -> set[Key]:
+    """Give the Gateways whose Deployment is still to come: which ConfigMaps it will name is not in a copy.
+
+    The operator writes the Gateway's own after the Gateway, and nothing else would make us look again.
+    """
+    metas = (item.metadata for item in known.gateways(namespace))
+    return {key for key in _metas(metas) if known.deployment(*key) is None}
+
+
+def _metas(metas: Iterable[ObjectMeta]) -> set[Key]:
+    return {(meta.namespace, meta.name) for meta in metas}
 
 
 def _keys(records: Iterable[Record]) -> set[Key]:

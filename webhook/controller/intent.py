@@ -6,9 +6,11 @@ from dataclasses import dataclass, replace
 import msgspec
 
 from webhook.controller.ports import Manifest, Observations
+from webhook.errors import InvalidObjectError
 from webhook.policy.environment import config_maps_of
 from webhook.policy.gateway import gateway_container
 from webhook.policy.governance import Governance
+from webhook.policy.inputs import MigrationInputs
 from webhook.policy.migration.from_gateway import deployment_of_gateway
 from webhook.policy.migration.job import JobRequest, build_job
 from webhook.policy.migration.target import Target, target_of
@@ -46,7 +48,12 @@ async def heading_of(cluster: Observations, record: Record, governance: Governan
     deployment = cluster.deployment(record.namespace, record.name)
     if deployment is not None:
         return await _heading(cluster, record, governance, deployment, stored=True)
-    manifest = await _expected(cluster, record, governance)
+    try:
+        manifest = await _expected(cluster, record, governance)
+    except InvalidObjectError as error:
+        # To be told in the record: who waits for the Deployment has nothing else to look at.
+        problem = MigrationInputs(image=governance.gateway_image, jdbc_url="", problem=str(error))
+        return Heading(Deployment(), Target(desired=problem, running=None), {}, stored=False)
     if manifest is None:
         return None
     return await _heading(cluster, record, governance, view(Deployment, manifest), stored=False)
@@ -66,7 +73,10 @@ async def job_of(
     if deployment is not None:
         template = await cluster.deployment_template(record.namespace, record.name)
     else:
-        manifest = await _expected(cluster, record, governance)
+        try:
+            manifest = await _expected(cluster, record, governance)
+        except InvalidObjectError:
+            return None
         if manifest is None:
             return None
         template, deployment = manifest["spec"]["template"], view(Deployment, manifest)

@@ -129,7 +129,6 @@ class Elector:
                 self._log.info("lease_not_taken", error=f"{type(error).__name__}: {error}")
             if self.held():
                 return
-            self._renewed = None
             # Shorter than ``renew``, never longer: that is how soon a Lease given up is taken.
             pause = self._renew * (1.0 - 0.2 * self._jitter())
             if self._sighting is not None:

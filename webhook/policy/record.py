@@ -101,8 +101,16 @@ class Record:
             "kind": RECORD_KIND,
             "metadata": meta,
             "spec": _SPEC.dump_python(self.spec, mode="json", by_alias=True, exclude_defaults=True),
-            "status": _STATUS.dump_python(self.status, mode="json", by_alias=True, exclude_defaults=True),
+            "status": _without_gaps(_STATUS.dump_python(self.status, mode="json", by_alias=True)),
         }
+
+
+def _without_gaps(value: Any) -> Any:
+    """Drop what is absent or empty. Defaults stay written out: what was observed must not change with them."""
+    if isinstance(value, dict):
+        kept = {name: _without_gaps(item) for name, item in value.items()}
+        return {name: item for name, item in kept.items() if item is not None and item not in ("", [], {})}
+    return [_without_gaps(item) for item in value] if isinstance(value, list) else value
 
 
 _SPEC = TypeAdapter(RecordSpec)

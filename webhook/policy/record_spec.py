@@ -142,11 +142,13 @@ class RecordSpec(Wire):
         Runner | None,
         Field(
             description=(
-                "Who runs the migration Job. Default: Schemagate.\n"
+                "Who runs the migration Job. Default: External where a Gateway resource asks its own operator for "
+                "one (migrationJob.enabled is stored), else Schemagate.\n"
                 "- Schemagate: schemagate makes the Job and checks the pod that ran.\n"
                 "- External: an operator or Helm chart has a migration Job of its own; schemagate runs none and "
-                "waits for that one to complete. Weaker evidence, since whoever may create Jobs may imitate it; "
-                "jdbcUrl, clearLocks and activeDeadlineSeconds then have to say what that Job is given."
+                "waits for that one to complete. Weaker evidence, since whoever may create Jobs may imitate it. "
+                "Where that Job reaches the database by another URL than the pods, name it in jdbcUrl.\n"
+                "Choose Schemagate where the other Job is not to be relied on, and has been turned off."
             )
         ),
     ] = None

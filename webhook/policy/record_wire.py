@@ -17,7 +17,7 @@ NAME_LIMIT: Final = 253
 HASH_LIMIT: Final = 64
 SHORT_HASH_LIMIT: Final = 16
 IMAGE_LIMIT: Final = 1024
-REASON_LIMIT: Final = 128
+REASON_LIMIT: Final = 512
 USER_LIMIT: Final = 256
 URL_LIMIT: Final = 8192
 """A JDBC URL has 4096 characters at most, but names of Secrets may stand in it for what is not read."""

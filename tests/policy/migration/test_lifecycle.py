@@ -124,7 +124,7 @@ ARROWS = {
     "name taken by a Job that is not ours": (
         observed(status_for(B, Phase.PENDING, job=INTENT), job=job(INTENT, SUCCEEDED, ours=False)),
         Phase.PENDING,
-        (CreateJob(SECOND),),
+        (CreateJob(replace(SECOND, avoided=INTENT.name)),),
     ),
     "other inputs wanted before the Job was made": (
         observed(status_for(B, Phase.PENDING, job=INTENT), target=target(C)),

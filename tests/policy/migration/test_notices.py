@@ -208,9 +208,7 @@ def test_a_name_that_looks_like_a_credential_stays_in_the_command() -> None:
     assert notice.note.endswith("run: schemagate retry my-token-gw -n team-a")
 
 
-texts = st.text(max_size=600) | st.sampled_from(
-    ["x" * 3000, "a\nb\x1b[31m", "\u202egnp", "", "user=me&password=y"]
-)
+texts = st.text(max_size=8) | st.sampled_from(["a b " * 300, "a\nb\x1b[31m", "\u202egnp", "user=me&password=y"])
 jobs = st.builds(
     JobReference,
     name=st.sampled_from([MADE.name, SECOND.name]),

@@ -160,8 +160,8 @@ def _wake(observed: Observed, complete: MigrationInputs | None) -> tuple[Step, .
     target = observed.target
     if target is not None and target.held:
         return (Unpause(),)
-    if target is None or complete is None or target.running == complete:
-        return ()
+    if target is None or complete is None or target.running in (None, complete):
+        return ()  # None: there is no Deployment yet that could be marked
     mark = short(complete.spec_hash)
     return (MarkMigrated(mark),) if observed.migrated_mark != mark else ()
 

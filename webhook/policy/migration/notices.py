@@ -16,6 +16,9 @@ from webhook.policy.migration.redaction import redact
 from webhook.policy.record import Completion, Evidence, FailureClass, Phase, RecordStatus
 
 _PART_LIMIT = 400
+# Longest text that is searched for credentials, since the search takes the square of it. More than is shown: of a
+# credential that is cut, and so no longer told by what follows it, little or nothing is left to show.
+_READ_LIMIT = 600
 _IMAGE_LIMIT = 250
 
 
@@ -154,11 +157,11 @@ def _next_step(status: RecordStatus, kind: FailureClass, namespace: str, name: s
 
 
 def _image(image: str) -> str:
-    return printable(redact(image), _IMAGE_LIMIT)
+    return printable(redact(image[:_READ_LIMIT]), _IMAGE_LIMIT)
 
 
 def _safe(text: str) -> str:
-    return printable(redact(text), _PART_LIMIT)
+    return printable(redact(text[:_READ_LIMIT]), _PART_LIMIT)
 
 
 def _normal(reason: str, note: str, *, on_deployment: bool = False) -> Notice:

@@ -1,0 +1,27 @@
+"""All tests that need a control plane on one worker of pytest-xdist, whatever the others do.
+
+Import the hook in the outermost conftest: the process that hands out tests reads no other. Groups by mark
+(``--dist loadgroup``) would do the same, but are lost without a word with pytest 9.2 and pytest-xdist 3.8.
+"""
+
+from typing import Final
+
+import pytest
+from xdist.remote import Producer  # type: ignore[import-untyped]
+from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
+
+FOLDERS: Final = ("tests/controlplane/", "tests/live/")
+"""Where such tests lie."""
+
+
+class OneWorkerForClusters(LoadScopeScheduling):  # type: ignore[misc]
+    """Sends whatever lies in `FOLDERS` to one worker, first, and every other test to whoever is idle."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return "cluster" if nodeid.startswith(FOLDERS) else nodeid
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> OneWorkerForClusters | None:
+    """Take the place of plain ``-n``; another ``--dist`` that was asked for stays."""
+    return OneWorkerForClusters(config, log) if config.getvalue("dist") == "load" else None

@@ -1,0 +1,65 @@
+"""Fixtures of the live tests: one control plane with the product on it, a namespace for every test."""
+
+import asyncio
+from typing import Final
+
+import pytest
+
+from tests.controlplane.arguments import free_ports
+from tests.controlplane.client import Client
+from tests.controlplane.cluster import ControlPlane
+from tests.controlplane.fixtures import admin, control_plane, namespace
+from tests.controlplane.objects import install, stock
+from tests.live.installation import Installation, Replica
+from tests.live.world import World
+
+__all__ = ["admin", "control_plane", "namespace"]
+
+_INSTALLED: Final = pytest.StashKey[Installation]()
+_RUNNING: Final = pytest.StashKey[Replica]()
+
+
+@pytest.fixture(scope="session")
+def installation(request: pytest.FixtureRequest, control_plane: ControlPlane) -> Installation:
+    """Give the product, installed with one webhook replica; controllers are started by who needs one."""
+    stash = request.config.stash
+    if _INSTALLED not in stash:
+        installed = Installation(control_plane)
+        request.config.add_cleanup(installed.stop)
+        (port,) = free_ports(1)
+
+        async def setup() -> None:
+            async with Client(control_plane.api_url, control_plane.client_context) as client:
+                await install(client, stock())
+                await installed.apply(client)
+                installed.start("webhook", port=port)
+                await installed.apply(client, webhook_port=port)
+
+        asyncio.run(setup())
+        stash[_INSTALLED] = installed
+    return stash[_INSTALLED]
+
+
+@pytest.fixture
+def controller(request: pytest.FixtureRequest, installation: Installation) -> Replica:
+    """Give a running controller; it goes on running for the next test that asks for one."""
+    stash = request.config.stash
+    if _RUNNING not in stash:
+        stash[_RUNNING] = installation.start("controller")
+    return stash[_RUNNING]
+
+
+@pytest.fixture
+def no_controller(request: pytest.FixtureRequest, installation: Installation) -> Installation:
+    """Give the installation with no controller running, for tests that start their own."""
+    stash = request.config.stash
+    if _RUNNING in stash:
+        stash[_RUNNING].component.stop()
+        del stash[_RUNNING]
+    return installation
+
+
+@pytest.fixture
+def world(admin: Client, namespace: str, control_plane: ControlPlane) -> World:
+    """Give a namespace of the test's own and the actors in it."""
+    return World(admin, namespace, control_plane)

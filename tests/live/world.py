@@ -1,0 +1,151 @@
+"""The actors of a live test: an operator, a chart, people with kubectl, in one namespace."""
+
+import copy
+from typing import Any
+
+import pytest
+
+from tests.controlplane.client import STRATEGIC, ApiError, Client, until
+from tests.controlplane.cluster import ControlPlane
+from tests.controlplane.objects import owned, recorded
+
+OLD, NEW, NEWER = (f"docker.io/caapim/gateway:{tag}" for tag in ("11.2.5", "11.3.0", "11.4.0"))
+Manifest = dict[str, Any]
+_PATHS = {
+    "ConfigMap": "/api/v1/namespaces/{}/configmaps",
+    "Deployment": "/apis/apps/v1/namespaces/{}/deployments",
+    "Gateway": "/apis/security.brcmlabs.com/v1/namespaces/{}/gateways",
+    "GatewayMigration": "/apis/schemagate.io/v1alpha1/namespaces/{}/gatewaymigrations",
+    "Job": "/apis/batch/v1/namespaces/{}/jobs",
+    "Pod": "/api/v1/namespaces/{}/pods",
+    "Event": "/apis/events.k8s.io/v1/namespaces/{}/events",
+}
+_CONVERGED = 30
+
+
+class World:
+    """One namespace. Waits end with a TimeoutError that shows what was last seen."""
+
+    def __init__(self, admin: Client, namespace: str, plane: ControlPlane) -> None:
+        self.admin = admin
+        self.namespace = namespace
+        self.plane = plane
+
+    def path(self, kind: str, name: str = "") -> str:
+        """Give where objects of a kind, or one of them, are stored."""
+        return _PATHS[kind].format(self.namespace) + (f"/{name}" if name else "")
+
+    # What actors do.
+
+    async def create(self, manifest: Manifest) -> Manifest:
+        """Create an object in the test's namespace."""
+        manifest = copy.deepcopy(manifest)
+        manifest["metadata"]["namespace"] = self.namespace
+        return await self.admin.post(self.path(manifest["kind"]), manifest)
+
+    async def operator_gateway(self, recording: str = "operator-gateway", **annotations: str) -> Manifest:
+        """Have a recorded Gateway run, with all that its operator made of it, then annotate it; gives the Gateway.
+
+        It comes under guard once it runs: a Gateway that asks for it from the start has its schema migrated first.
+        """
+        documents = recorded(recording, self.namespace)
+        (gateway,) = (item for item in documents if item["kind"] == "Gateway")
+        gateway["metadata"]["annotations"] = {}
+        stored = await self.create(gateway)
+        for document in documents:
+            if document["kind"] in {"ConfigMap", "Deployment"}:
+                document["metadata"]["annotations"] = {}
+                await self.create(owned(document, stored))
+        name = stored["metadata"]["name"]
+        await self.settled(name)
+        return await self.patch("Gateway", name, {"metadata": {"annotations": annotations}})
+
+    async def patch(self, kind: str, name: str, patch: Manifest, **query: str) -> Manifest:
+        """Change an object by a merge patch."""
+        return await self.admin.patch(self.path(kind, name), patch, **query)
+
+    async def set_image(self, name: str, image: str, container: str = "gateway", **query: str) -> Manifest:
+        """Change the image of a Deployment's Gateway container, as ``kubectl set image`` does."""
+        patch = {"spec": {"template": {"spec": {"containers": [{"name": container, "image": image}]}}}}
+        return await self.admin.patch(self.path("Deployment", name), patch, STRATEGIC, **query)
+
+    async def denial(self, name: str, image: str, container: str = "gateway") -> str:
+        """Try to change the image, and give the words with which that was denied."""
+        with pytest.raises(ApiError) as caught:
+            await self.set_image(name, image, container)
+        assert caught.value.status == 403, caught.value
+        return caught.value.message
+
+    # What people see.
+
+    async def get(self, kind: str, name: str) -> Manifest:
+        """Read an object."""
+        return await self.admin.get(self.path(kind, name))
+
+    async def record(self, name: str = "ssg") -> Manifest:
+        """Read a record."""
+        return await self.get("GatewayMigration", name)
+
+    async def reaches(
+        self, phase: str, name: str = "ssg", image: str = "", seconds: float = _CONVERGED
+    ) -> Manifest:
+        """Wait until a record is in a phase, for an image if one is given; gives its status."""
+
+        async def there() -> Manifest | None:
+            status: Manifest = (await self.record(name)).get("status") or {}
+            return status if status.get("phase") == phase and image in {"", status.get("image")} else None
+
+        found = await until(there, seconds, f"{name} is {phase} {image}")
+        assert found is not None
+        return found
+
+    async def settled(self, name: str = "ssg", seconds: float = _CONVERGED) -> Manifest:
+        """Wait until a Deployment runs its template in all replicas; gives it."""
+
+        async def there() -> Manifest | None:
+            found = await self.get("Deployment", name)
+            status, wanted = found.get("status", {}), found["spec"].get("replicas", 1)
+            current = status.get("observedGeneration") == found["metadata"]["generation"]
+            counts = {status.get(count, 0) for count in ("replicas", "updatedReplicas", "availableReplicas")}
+            return found if current and counts == {wanted} else None
+
+        deployment = await until(there, seconds, f"{name} is rolled out")
+        assert deployment is not None
+        return deployment
+
+    async def jobs(self) -> list[Manifest]:
+        """Give the Jobs, oldest first."""
+        found = await self.admin.items(self.path("Job"))
+        return sorted(found, key=lambda job: (job["metadata"]["creationTimestamp"], job["metadata"]["name"]))
+
+    async def pods(self, name: str = "ssg") -> list[Manifest]:
+        """Give the pods of a Deployment that are not on their way out."""
+        found = await self.admin.items(self.path("Pod"))
+        return [
+            pod
+            for pod in found
+            if "deletionTimestamp" not in pod["metadata"]
+            and any(
+                owner["name"].startswith(f"{name}-") and owner["kind"] == "ReplicaSet"
+                for owner in pod["metadata"].get("ownerReferences", ())
+            )
+        ]
+
+    async def events(self, reason: str) -> list[Manifest]:
+        """Give the Events of a reason that schemagate wrote."""
+        found = await self.admin.items(self.path("Event"))
+        return [item for item in found if item["reason"] == reason and "schemagate" in item["reportingController"]]
+
+
+def environment(pod: Manifest, container: str = "gateway") -> dict[str, str]:
+    """Give the literal environment of a pod's container; a name that comes twice is an error."""
+    (found,) = (item for item in pod["spec"]["containers"] if item["name"] == container)
+    entries = found.get("env", [])
+    assert len({entry["name"] for entry in entries}) == len(entries), entries
+    return {entry["name"]: entry.get("value", "") for entry in entries}
+
+
+def condition(status: Manifest, kind: str) -> Manifest:
+    """Give a condition of a record."""
+    (found,) = (item for item in status["conditions"] if item["type"] == kind)
+    return dict(found)
