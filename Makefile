@@ -5,10 +5,11 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.ready
 .DEFAULT_GOAL := help
 
-.PHONY: help setup demo check test lint bench docs lock clean
+CLUSTER ?= .cluster
+.PHONY: help setup demo check test lint bench docs lock clean controlplane cluster cluster-down
 
 help: ## Show this list
-	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(STAMP) ## Make .venv and install what the lock file pins (checked by hash)
 
@@ -28,7 +29,18 @@ check: $(STAMP) ## The fast inner loop: lint and the tests of the pure core (und
 	@$(MAKE) --no-print-directory lint
 	@HYPOTHESIS_PROFILE=quick $(BIN)/python -m pytest -q -x -n 2 tests/policy tests/certs tests/audit tests/test_layers.py
 
-test: $(STAMP) ## Everything: lint, all tests, docs in step with the code
+controlplane: $(STAMP) ## Build what the live tests run on: a real control plane (first run only, about 10 minutes)
+	@command -v go >/dev/null || $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes \
+	  -r requirements/controlplane.txt
+	@$(BIN)/python -m tests.controlplane build >/dev/null
+
+cluster: controlplane ## Start a control plane with schemagate installed; prints its KUBECONFIG
+	@$(BIN)/python -m tests.live up --state $(CLUSTER)
+
+cluster-down: $(STAMP) ## End exactly what `make cluster` started
+	@$(BIN)/python -m tests.live down --state $(CLUSTER)
+
+test: controlplane ## Everything: lint, all tests, docs in step with the code
 	@$(MAKE) --no-print-directory lint
 	@$(BIN)/python -m pytest -n 2
 
@@ -49,6 +61,8 @@ lock: ## Pin all dependencies again (needs uv)
 	  --custom-compile-command "make lock" -q --upgrade pyproject.toml -o requirements/runtime.txt
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate \
 	  --custom-compile-command "make lock" -q --upgrade pyproject.toml --group dev -o requirements/dev.txt
+	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate \
+	  --custom-compile-command "make lock" -q --upgrade requirements/controlplane.in -o requirements/controlplane.txt
 
 clean: ## Remove what the other targets made
 	rm -rf $(VENV) .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache bench.json

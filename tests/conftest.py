@@ -4,6 +4,10 @@ import os
 
 from hypothesis import HealthCheck, settings
 
+from tests.controlplane.scheduling import pytest_xdist_make_scheduler
+
+__all__ = ["pytest_xdist_make_scheduler"]
+
 # Examples are drawn from a fixed seed, so that a failure on CI is one on every machine. A deadline per example
 # would be a time asserted on a shared machine.
 settings.register_profile(

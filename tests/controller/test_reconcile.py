@@ -39,7 +39,7 @@ class Fragile(EmbeddedControllerCluster):
         super().__init__()
         self.before = ""
         self.after = ""
-        self.stale: Mapping[str, Any] | None = None
+        self.outdated: Mapping[str, Any] | None = None
 
     async def create_job(self, manifest: Mapping[str, Any]) -> str:
         if self.before == "create_job":
@@ -58,8 +58,8 @@ class Fragile(EmbeddedControllerCluster):
         return await super().write_status(record, status)
 
     async def deployment_template(self, namespace: str, name: str) -> Mapping[str, Any]:
-        if self.stale is not None:
-            fresh, self.stale = self.stale, None
+        if self.outdated is not None:
+            fresh, self.outdated = self.outdated, None
             return fresh
         return await super().deployment_template(namespace, name)
 
@@ -250,7 +250,7 @@ async def test_a_job_is_never_made_from_a_template_that_moved_on(world: Any) -> 
     await world.baseline()
     world.announce()
     template = await world.cluster.deployment_template(*WHERE)
-    world.cluster.stale = make.merged(template, {"spec": {"hostNetwork": True}})
+    world.cluster.outdated = make.merged(template, {"spec": {"hostNetwork": True}})
     await world.record()
     assert "hostNetwork" not in world.job()["spec"]["template"]["spec"]
 

@@ -34,6 +34,8 @@ class Client:
         """Take the address, the TLS settings (which may hold a client certificate), and a bearer token or none."""
         self._url, self._context = url, context
         self._headers = {"Authorization": f"Bearer {token}"} if token else {}
+        self.warnings: list[str] = []
+        """What the API server warned of in its last answer."""
 
     async def __aenter__(self) -> Self:
         self._session = aiohttp.ClientSession(
@@ -104,6 +106,7 @@ class Client:
         headers = {"Content-Type": content_type, "Accept": "application/json"}
         async with self._session.request(method, path, params=query, data=data, headers=headers) as answer:
             decoded = _decoded(await answer.text())
+            self.warnings = [_warning(header) for header in answer.headers.getall("Warning", [])]
             if answer.status >= 400:
                 raise ApiError(answer.status, decoded)
             return decoded
@@ -128,6 +131,11 @@ async def until(condition: Callable[[], Awaitable[T]], seconds: float = 30, what
         if time.monotonic() > deadline:
             raise TimeoutError(f"not within {seconds} s: {what or condition}; the last answer was {last!r}")
         await asyncio.sleep(0.05)
+
+
+def _warning(header: str) -> str:
+    """Give the text of `299 - "..."`."""
+    return header.partition('"')[2].removesuffix('"').replace('\\"', '"').replace("\\\\", "\\")
 
 
 def _decoded(text: str) -> dict[str, Any]:

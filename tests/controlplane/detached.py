@@ -2,12 +2,13 @@
 
 import json
 import shutil
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Final
 
 from tests.controlplane.cluster import ControlPlane
-from tests.controlplane.processes import Identity
+from tests.controlplane.processes import Component, Identity
 
 STATE: Final = "state.json"
 
@@ -16,8 +17,11 @@ class StateError(Exception):
     """The folder is not what the command needs; the message says what to do."""
 
 
-def up(folder: Path) -> Path:
-    """Start a control plane in an empty or missing folder, write down its processes, give the kubeconfig."""
+def up(folder: Path, more: Callable[[ControlPlane], Mapping[str, Component]] | None = None) -> Path:
+    """Start a control plane in an empty or missing folder, write down its processes, give the kubeconfig.
+
+    ``more`` starts what belongs to it, detached too, and gives that; what it raises ends the control plane.
+    """
     folder = folder.absolute()
     if (folder / STATE).exists():
         raise StateError(f"{folder} holds a control plane already: end it with `down --state {folder}`")
@@ -25,7 +29,12 @@ def up(folder: Path) -> Path:
         raise StateError(f"{folder} holds other things, and `down` would remove them: give an empty folder")
     plane = ControlPlane(folder, detached=True)
     plane.start()
-    processes = {name: asdict(component.identity) for name, component in plane.components.items()}
+    try:
+        components = {**plane.components, **(more(plane) if more else {})}
+    except BaseException:
+        plane.stop()
+        raise
+    processes = {name: asdict(component.identity) for name, component in components.items()}
     (folder / STATE).write_text(json.dumps({"processes": processes}, indent=2))
     return plane.admin_kubeconfig
 

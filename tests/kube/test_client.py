@@ -150,7 +150,7 @@ async def test_fence_holds_writes_back_and_lets_reads_through(tmp_path: Path) ->
         raise NotLeadingError("not leading")
 
     async with serving([answer({})]) as api, client_of(api, tmp_path) as client:
-        fenced = client.fenced(fence)
+        fenced = client.fenced(fence, 5.0)
         for method in ("POST", "PUT", "PATCH", "DELETE"):
             with pytest.raises(NotLeadingError):
                 await fenced.request(method, JOB, body={})

@@ -82,9 +82,9 @@ class Replica:
 class Installation:
     """The product on a control plane. Processes end with the test run, whatever becomes of it."""
 
-    def __init__(self, plane: ControlPlane) -> None:
+    def __init__(self, plane: ControlPlane, *, detached: bool = False) -> None:
         self.plane = plane
-        self._spawner = Spawner(detached=False)
+        self._spawner = Spawner(detached=detached)
         self._replicas: dict[str, Replica] = {}
         self._count = 0
         self.certificate, self.key = plane.issue("schemagate-webhook")
@@ -136,6 +136,11 @@ class Installation:
         if wait:
             wait_until(replica.ready, _START_SECONDS, lambda: f"{name} is not ready:\n{component.tail()}")
         return replica
+
+    @property
+    def components(self) -> dict[str, Component]:
+        """The processes that were started."""
+        return {name: replica.component for name, replica in self._replicas.items()}
 
     def stop(self) -> None:
         """End all processes that were started."""

@@ -113,7 +113,7 @@ def namespace(name: str = "team-a", **labels: str) -> Manifest:
 
 
 def gateway(**tweak: Any) -> Manifest:
-    """A Gateway resource team-a/ssg of the stock operator, whose CRD has no migrationJob: it asks by annotation."""
+    """A Gateway resource team-a/ssg of the stock operator: its CRD has no migrationJob, so annotations ask."""
     base = {
         "apiVersion": "security.brcmlabs.com/v1",
         "kind": "Gateway",

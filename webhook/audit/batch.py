@@ -14,6 +14,8 @@ from webhook.policy.record import Record
 LIMIT = 500
 """Rejections in a batch: as text they stay below half of what an object may hold (1 MiB)."""
 FORMAT = 1
+TIMES_LIMIT = 10**6
+"""How often one rejection may have come in the seconds between two batches; more was made up."""
 _TEXT_LIMIT = 512
 
 
@@ -34,7 +36,7 @@ def decode(text: str) -> tuple[Rejected, ...]:
     batch = msgspec.json.decode(text, type=Batch)
     if batch.format != FORMAT:
         raise msgspec.ValidationError(f"batch of format {batch.format}, known is {FORMAT}")
-    return tuple(map(_bounded, batch.rejections[:LIMIT]))
+    return tuple(_bounded(item) for item in batch.rejections[:LIMIT] if 0 < item.times <= TIMES_LIMIT)
 
 
 def by_record(rejections: Iterable[Rejected]) -> Mapping[tuple[str, str], tuple[Rejected, ...]]:

@@ -31,7 +31,7 @@ def concerned(known: Copies, kind: str, namespace: str, name: str) -> set[Key]:
             here = (item for item in known.records() if item.namespace == namespace)
             return _keys(item for item in here if item.status.phase in {Phase.RUNNING, Phase.SUPERSEDED})
         case _:  # a Job, that one of the records names or one that only says it is ours
-            # The Job of a record that is disabled keeps others from the database, and its end may change no record.
+            # That of a disabled record keeps others from the database too, and its end may change no record.
             return everything(known, namespace) | _waiting(known)
 
 

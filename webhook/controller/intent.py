@@ -56,7 +56,9 @@ async def heading_of(cluster: Observations, record: Record, governance: Governan
         return Heading(Deployment(), Target(desired=problem, running=None), {}, stored=False)
     if manifest is None:
         return None
-    return await _heading(cluster, record, governance, view(Deployment, manifest), stored=False)
+    heading = await _heading(cluster, record, governance, view(Deployment, manifest), stored=False)
+    # An operator writes the ConfigMap before the Deployment, and after the Gateway: until then nothing is wrong.
+    return heading if all(heading.config_maps.values()) else None
 
 
 async def job_of(

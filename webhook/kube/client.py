@@ -1,6 +1,7 @@
 """The thin client of an API server: JSON bytes in, JSON bytes out, and errors that say what they mean."""
 
 import asyncio
+import math
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -40,10 +41,16 @@ class Client:
     """
 
     def __init__(
-        self, transport: Transport, *, fence: Fence | None = None, observe: Observe | None = None
+        self,
+        transport: Transport,
+        *,
+        fence: Fence | None = None,
+        limit: float = math.inf,
+        observe: Observe | None = None,
     ) -> None:
         self._transport = transport
         self._fence = fence
+        self._limit = limit
         self._observe = observe
 
     @property
@@ -51,9 +58,9 @@ class Client:
         """The API server's URL."""
         return self._transport.server
 
-    def fenced(self, fence: Fence) -> "Client":
-        """Give a view whose writes are held back when ``fence`` raises."""
-        return Client(self._transport, fence=fence, observe=self._observe)
+    def fenced(self, fence: Fence, limit: float) -> "Client":
+        """Give a view whose writes are held back when ``fence`` raises, and given up after ``limit`` seconds."""
+        return Client(self._transport, fence=fence, limit=limit, observe=self._observe)
 
     async def request(
         self,
@@ -74,6 +81,8 @@ class Client:
         ClusterErrors.
         """
         asked = f"{method} {path}"
+        if self._fence is not None and method not in _READS:
+            timeout = min(timeout, self._limit)
         if method == "DELETE" and not target_of(path).named:
             raise RejectedError(f"{asked}: deleting a whole collection is never meant")
         headers = {"Accept": accept}

@@ -18,6 +18,10 @@ from webhook.policy.record import RecordSpec
 FORMAT = 1
 """Number of the canonical form. Raise it with every change of the pre-image: all hashes change with it."""
 
+IMAGE_LIMIT = 1024
+"""Longest image that a record holds, in characters."""
+URL_LIMIT = 8192
+"""Longest URL, or name of the place where it lies, that a record holds."""
 _USUAL_POLICY = frozenset({"ClusterFirst", "", None})
 
 
@@ -85,14 +89,19 @@ def migration_inputs(
     url = _effective_url(pod, container, spec, environment)
     if url is None:
         return None
+    image, problem = container.image, url.problem
+    if len(image) > IMAGE_LIMIT or len(url.text) > URL_LIMIT:  # a record could not hold them
+        long = "image" if len(image) > IMAGE_LIMIT else "database's name"
+        problem = f"the {long} of container {container.name} is too long to be kept in a record; shorten it"
+        image, url = image[:IMAGE_LIMIT], replace(url, text=url.text[:URL_LIMIT])
     return MigrationInputs(
-        image=container.image,
+        image=image,
         jdbc_url=url.text,
         clear_locks=spec.clear_locks,
         active_deadline_seconds=spec.active_deadline_seconds,
         network=_network(pod),
         database=url.database,
-        problem=url.problem,
+        problem=problem,
         warnings=url.warnings,
         unread=url.unread,
     )

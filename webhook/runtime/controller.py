@@ -47,7 +47,8 @@ class ControllerProcess:
             attempt=settings.lease_seconds / 5,
             changed=self._leading,
         )
-        writer = client.fenced(self._elector.fence)
+        # What is sent just before the deadline has ended when the Lease may be another's.
+        writer = client.fenced(self._elector.fence, settings.lease_seconds / 3)
         self.cluster = ControllerCluster(client, writer, self._changed, self._poisoned)
         self._inbox = Inbox(client, writer, namespace, lambda: self._arrived.set())
         self._arrived = asyncio.Event()

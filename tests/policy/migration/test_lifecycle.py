@@ -167,6 +167,26 @@ ARROWS = {
     ),
     "tampered": (observed(running(), job=job(MADE, SUCCEEDED, tampered="image")), Phase.FAILED, ()),
     "failed": (observed(running(), job=job(MADE, FAILED, failure=BROKEN)), Phase.FAILED, ()),
+    "about to fail, which is noted while it counts as active": (
+        observed(running(), job=job(MADE, ACTIVE, failure=BROKEN)),
+        Phase.RUNNING,
+        (),
+    ),
+    "about to fail, database asked for by others too": (
+        observed(running(), job=job(MADE, ACTIVE, failure=BROKEN), busy="team-b/other"),
+        Phase.RUNNING,
+        (),
+    ),
+    "about to fail, other inputs wanted": (
+        observed(running(), job=job(MADE, ACTIVE, failure=BROKEN), target=target(C)),
+        Phase.SUPERSEDED,
+        (),
+    ),
+    "about to fail, retry asked too early": (
+        observed(running(), job=job(MADE, ACTIVE, failure=BROKEN), retry=B.spec_hash),
+        Phase.RUNNING,
+        (ClearRetry(),),
+    ),
     "vanished while it ran": (observed(running()), Phase.FAILED, ()),
     "replaced by another while it ran": (observed(running(), job=job(MADE, ACTIVE, uid="j-2")), Phase.FAILED, ()),
     "replaced by one that names our record as owner": (
@@ -256,6 +276,11 @@ ARROWS = {
         (),
     ),
     # Complete
+    "complete before there is a Deployment": (
+        observed(running(), job=job(MADE, SUCCEEDED), target=target(B, None, settled=False)),
+        Phase.COMPLETE,
+        (),
+    ),
     "complete, the Job vanished": (
         observed(status_for(B, Phase.COMPLETE, job=MADE, completed_hashes=(done(B),)), target=target(B, B)),
         Phase.COMPLETE,
@@ -498,6 +523,38 @@ def test_a_failure_is_kept_when_the_pods_and_the_log_are_gone() -> None:
     assert first.status.failure == BROKEN
     again = plan(after(first, observed(job=job(MADE, FAILED, failure=Failure()))))
     assert again.status.failure == BROKEN
+
+
+def test_a_failure_noted_before_the_end_outlives_the_pods() -> None:
+    # At a deadline the pods are deleted before the Job says Failed, and then nothing but the deadline is known.
+    late = Failure(classification=FailureClass.DEADLINE_EXCEEDED, message="the Job ran into its deadline")
+    first = plan(observed(running(), job=job(MADE, ACTIVE, failure=BROKEN)))
+    assert (first.status.phase, first.status.failure) == (Phase.RUNNING, BROKEN)
+    still = plan(after(first, observed(job=job(MADE, ACTIVE, failure=late))))
+    assert still.status.failure == BROKEN
+    ended = plan(after(still, observed(job=job(MADE, FAILED, failure=late))))
+    assert (ended.status.phase, ended.status.failure) == (Phase.FAILED, BROKEN)
+
+
+def test_a_success_seen_after_a_failure_was_noted_is_none() -> None:
+    first = plan(observed(running(), job=job(MADE, ACTIVE, failure=BROKEN)))
+    given = plan(after(first, observed(job=job(MADE, SUCCEEDED))))
+    assert (given.status.phase, given.status.failure) == (Phase.FAILED, BROKEN)
+    assert given.status.completion(B.spec_hash) is None
+
+
+def test_an_avoided_name_is_kept_until_its_attempt_is_over() -> None:
+    taken = job(INTENT, SUCCEEDED, ours=False)
+    first = plan(observed(status_for(B, Phase.PENDING, job=INTENT), job=taken))
+    avoided = replace(SECOND, avoided=INTENT.name)
+    assert first.status.job == avoided
+    crashed = plan(after(first, observed()))
+    assert crashed.steps == (CreateJob(avoided),)
+    waited = plan(after(first, observed(busy="team-b/other")))
+    assert (waited.status.phase, waited.status.job) == (Phase.WAITING, avoided)
+    made = replace(avoided, uid="j-1")
+    retried = plan(observed(status_for(B, Phase.FAILED, job=made, failure=BROKEN), retry=B.spec_hash))
+    assert retried.steps == (ClearRetry(), CreateJob(reference(B, attempts=3)))
 
 
 def test_a_failure_that_did_not_tell_is_told_later() -> None:

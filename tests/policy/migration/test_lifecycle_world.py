@@ -26,6 +26,7 @@ from webhook.policy.migration.observed import (
     Plan,
     Step,
     Unpause,
+    end_is_noted,
 )
 from webhook.policy.record import (
     Completion,
@@ -50,6 +51,7 @@ VARIANTS = {
 }
 wanted_inputs = st.sampled_from(list(VARIANTS.values()))
 STEPS_AT_MOST = 3
+DOOM = Failure(classification=FailureClass.LOCK_HELD, message="held")
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,7 @@ class StoredJob:
     phase: JobPhase = JobPhase.ACTIVE
     ours: bool = True
     honest: bool = True
+    doomed: bool = False
 
 
 class World(RuleBasedStateMachine):
@@ -97,7 +100,9 @@ class World(RuleBasedStateMachine):
                 uid=stored.uid,
                 phase=stored.phase,
                 ours=stored.ours,
-                tampered=None if stored.honest else "image",
+                # What the controller does not look at again it has not checked either.
+                tampered=None if stored.honest or end_is_noted(record.status) else "image",
+                failure=DOOM if stored.doomed else None,
                 pod_uid="p",
             )
         if self.settled and not self.held and (self.first or self.self_migrated):
@@ -170,6 +175,7 @@ class World(RuleBasedStateMachine):
         stored = self.jobs[name]
         if stored.phase is JobPhase.ACTIVE:
             self.jobs[name] = replace(stored, phase=phase, honest=honest)
+            # A doomed one only fails, but for who may write its status: that success may count while unseen.
             if phase is JobPhase.SUCCEEDED and honest and stored.ours:
                 self.may_be_complete.add(stored.hash)
 
@@ -188,6 +194,13 @@ class World(RuleBasedStateMachine):
     @rule()
     def our_job_fails(self) -> None:
         self.end(self.current, JobPhase.FAILED, honest=True)
+
+    @precondition(lambda self: self.current in self.jobs)
+    @rule()
+    def our_job_is_about_to_fail(self) -> None:
+        stored = self.jobs[self.current]
+        if stored.phase is JobPhase.ACTIVE:
+            self.jobs[self.current] = replace(stored, doomed=True)
 
     @precondition(lambda self: self.current)
     @rule(phase=st.sampled_from(JobPhase), named_as_owner=st.booleans())
@@ -322,6 +335,34 @@ def observations(draw: st.DrawFn) -> Observed:
         busy=draw(st.none() | text),
         migrated_mark=draw(hashes.map(short)),
     )
+
+
+def noted(status: RecordStatus) -> bool:
+    return status.job is not None and end_is_noted(status)
+
+
+@given(
+    observations(), statuses.filter(noted), st.sampled_from([JobPhase.SUCCEEDED, JobPhase.FAILED]), st.booleans()
+)
+def test_an_end_that_is_noted_is_never_evidence(
+    observation: Observed, status: RecordStatus, phase: JobPhase, ours: bool
+) -> None:
+    # The controller does not look at such a Job and its pods again: whatever it says is unchecked.
+    assert status.job
+    unchecked = ObservedJob(status.job.name, status.job.uid or "j-1", phase, ours)
+    given_plan = plan(replace(observation, record=replace(observation.record, status=status), job=unchecked))
+    before = {done.hash for done in status.completed_hashes}
+    new = [done for done in given_plan.status.completed_hashes if done.hash not in before]
+    assert all(done.evidence is Evidence.ADOPTED and not done.job_uid for done in new)
+    assert not given_plan.status.complete or given_plan.status.completion(given_plan.status.spec_hash)
+
+
+@given(statuses)
+def test_no_end_is_noted_before_a_job_has_ended(status: RecordStatus) -> None:
+    fresh = replace(status, failure=None, completed_hashes=())
+    assert not end_is_noted(fresh)
+    for kind in (FailureClass.UNKNOWN, FailureClass.INVALID_INPUTS, FailureClass.JOB_VANISHED):
+        assert not end_is_noted(replace(fresh, failure=Failure(classification=kind)))
 
 
 @given(observations())

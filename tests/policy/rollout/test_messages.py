@@ -56,6 +56,44 @@ def test_a_denial_tells_hash_phase_job_and_the_next_command(
     assert decide(rollout(NEXT, OLD, stored=record(spec=spec, status=status))).message == START + text
 
 
+OTHERS = "waiting for the operator's or chart's own migration Job ssg-db-migration"
+EXTERNAL_STATES: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
+    "announced": (
+        {"image": NEXT_IMAGE},
+        {},
+        f"has not run; {OTHERS}, watch it: kubectl get gwm ssg -n team-a -w",
+    ),
+    "pending": ({}, {"phase": "Pending"}, f"is Pending; {OTHERS}, watch it: kubectl get gwm ssg -n team-a -w"),
+    "not announced, as by a chart": (
+        {},
+        {},
+        f'has not run; {OTHERS}; say what it migrates for: {PATCH} \'{{"spec":{{"image":"{NEXT_IMAGE}"}}}}\'',
+    ),
+    "failed": (
+        {},
+        {"phase": "Failed", "failure": {"class": "LockHeld"}},
+        "is Failed (LockHeld); mend it, then: kubectl delete job ssg-db-migration -n team-a",
+    ),
+}
+
+
+@pytest.mark.parametrize(("spec", "status", "text"), EXTERNAL_STATES.values(), ids=EXTERNAL_STATES.keys())
+def test_the_job_of_another_is_waited_for_and_not_started(
+    spec: dict[str, Any], status: dict[str, Any], text: str
+) -> None:
+    status = {"specHash": NEXT_HASH, **status} if status else {}
+    stored = record(spec={"runner": "External", **spec}, status=status)
+    assert decide(rollout(NEXT, OLD, stored=stored)).message == START + text
+
+
+def test_what_the_job_of_another_migrates_for_beyond_the_image_is_told_to_be_held() -> None:
+    moved = deployment(container(image=NEXT_IMAGE), spec={"template": {"spec": {"hostNetwork": True}}})
+    stored = record(spec={"image": NEXT_IMAGE, "runner": "External"})
+    message = decide(rollout(moved, OLD, stored=stored)).message
+    assert f"; {OTHERS}; more than the image changes" in message
+    assert message.endswith(f"""{PATCH} '{{"spec":{{"mode":"Hold"}}}}'""")
+
+
 def test_inputs_that_cannot_be_told_are_named_without_their_text() -> None:
     maps = config_maps(config_map(data={"SSG_DATABASE_JDBC_URL": "jdbc:postgresql://u:hunter2@h/x"}))
     message = decide(rollout(NEXT, OLD, maps=maps)).message

@@ -27,6 +27,7 @@ _CONTAINER_FIELDS = (
     "startupProbe",
     "restartPolicy",
 )
+_IMAGE_ID_LIMIT = 1024
 _POD_FIELDS = ("hostAliases", "dnsPolicy", "dnsConfig", "hostNetwork", "runtimeClassName")
 
 
@@ -62,7 +63,7 @@ def witness(pods: Sequence[Manifest]) -> tuple[str, str]:
     for pod in pods:
         if _succeeded(pod):
             states = pod["status"].get("containerStatuses") or [{}]
-            return (pod.get("metadata") or {}).get("uid", ""), states[0].get("imageID", "")
+            return (pod.get("metadata") or {}).get("uid", ""), states[0].get("imageID", "")[:_IMAGE_ID_LIMIT]
     return "", ""
 
 

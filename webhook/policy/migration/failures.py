@@ -76,8 +76,8 @@ def classify(end: PodEnd) -> Failure:
 def redacted_tail(log: str) -> str:
     """Give the last lines of a log, printable and without credentials."""
     # Bounded before it is searched: whoever writes the log chooses its text.
-    lines = [redact(line[:_READ_LIMIT]) for line in log[-64 * 1024 :].splitlines() if line.strip()]
-    return "\n".join(printable(line, LINE_LIMIT) for line in lines[-TAIL_LINES:])
+    lines = [line[:_READ_LIMIT] for line in log[-64 * 1024 :].splitlines() if line.strip()]
+    return "\n".join(printable(redact(line), LINE_LIMIT) for line in lines[-TAIL_LINES:])
 
 
 def _message(kind: FailureClass, end: PodEnd, tail: str) -> str:

@@ -135,8 +135,8 @@ def build_job(record: Record, spec: RecordSpec, reference: JobReference, request
                     "kind": RECORD_KIND,
                     "name": record.name,
                     "uid": record.uid,
+                    # Not blockOwnerDeletion: some clusters grant that only with the right to change finalizers.
                     "controller": True,
-                    "blockOwnerDeletion": True,
                 }
             ],
         },

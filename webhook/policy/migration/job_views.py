@@ -32,6 +32,18 @@ class Job(View, frozen=True):
         return None
 
 
+class JobEvent(View, frozen=True):
+    """What is read of an Event that the Job controller wrote about a Job.
+
+    The Job controller writes Events of the older kind: what they have of time is seconds in ``deprecated…``.
+    """
+
+    reason: str = ""
+    note: str = ""
+    type: str = ""
+    deprecated_last_timestamp: str | None = None
+
+
 class Waiting(View, frozen=True):
     """Why a container waits (``status.containerStatuses[].state.waiting``)."""
 

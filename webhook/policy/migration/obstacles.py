@@ -1,13 +1,26 @@
-"""Why the pod of a migration Job does not run: told while it waits, and remembered when it never did."""
+"""Why the pod of a migration Job does not run: told while it waits, and remembered when it never did.
+
+Told, and no more: who may write Events or pods chooses these words, so nothing is decided by them.
+"""
+
+import re
+from collections.abc import Iterable
 
 from webhook.policy.decision import printable
-from webhook.policy.migration.job_views import JobPod
+from webhook.policy.migration.job_views import JobEvent, JobPod
 from webhook.policy.migration.redaction import redact
 
 LIMIT = 300
 
 # States that every pod passes through; they say nothing.
 _PASSING = frozenset({"", "ContainerCreating", "PodInitializing"})
+
+
+_WARNING = "Warning"
+# What the Job controller says first, and the end of the name that its next try has anew: a message that changed with
+# every try would be a new status each time.
+_TRIED = re.compile(r"^Error creating: ")
+_POD_NAME = re.compile(r"""(pods? "[^"\s]{1,253}-)[a-z0-9]{5}(?=")""")
 
 
 def obstacle_of(pod: JobPod) -> str:
@@ -23,6 +36,15 @@ def obstacle_of(pod: JobPod) -> str:
         if condition.type == "PodScheduled" and condition.status == "False":
             return obstacle(condition.reason or "Unschedulable", condition.message)
     return ""
+
+
+def obstacle_of_job(events: Iterable[JobEvent]) -> str:
+    """Give why a Job has no pod, by what the Job controller told of it; empty when its last word was no warning."""
+    # Of one second, the warning: a pod that was made would have ended the question.
+    newest = max(events, key=lambda event: (event.deprecated_last_timestamp or "", event.type), default=None)
+    if newest is None or newest.type != _WARNING or not newest.reason:
+        return ""
+    return obstacle(newest.reason, _POD_NAME.sub(r"\1…\"", _TRIED.sub("", newest.note)).replace('…""', '…"'))
 
 
 def obstacle(reason: str, message: str) -> str:

@@ -2,6 +2,8 @@
 
 import re
 
+# Only from where a word begins: a long one would else be searched once for each of its characters.
+_BEGIN = r"(?<![\w.%-])"
 _NAME = r"[\w.%-]*(?:assw|pwd|passphrase|secret|token|credential|pass\b)[\w.%-]*"
 _VALUE = r"""(?:"[^"]*"|'[^']*'|[^\s&,;<)]+)"""
 
@@ -11,9 +13,9 @@ _CREDENTIALS = tuple(
     for pattern in (
         r"(://)\S*(?=@)",  # user info of a URL, up to the last @ of the word
         r"(authorization[\"']?\s*[:=]\s*[\"']?\w+\s+)\S+",
-        rf"([\"']?{_NAME}[\"']?\s*[=:]\s*){_VALUE}",
+        rf"([\"']?{_BEGIN}{_NAME}[\"']?\s*[=:]\s*){_VALUE}",
         rf"(<{_NAME}>)[^<]*",
-        rf"(--?{_NAME}\s+){_VALUE}",
+        rf"({_BEGIN}--?{_NAME}\s+){_VALUE}",
         r"([?&;][\w.]*%[\w.%]*=)[^\s&]*",  # a property whose name is percent-encoded may be any
         r"([?&;(,\s](?:user|username|user_name)\s*=\s*)[^\s&,;)]+",
     )
