@@ -96,6 +96,11 @@ class CertificateAuthority:
         return cls(KeyPair(certificate, key))
 
     @property
+    def pair(self) -> KeyPair:
+        """The CA certificate with its key."""
+        return self._pair
+
+    @property
     def certificate_pem(self) -> bytes:
         """The CA certificate as PEM: what clients trust (a webhook's caBundle)."""
         return self._pair.certificate_chain

@@ -21,7 +21,7 @@ from certs.reading import read_files
 _CERTIFICATE_BEGIN: Final = re.compile(rb"-----BEGIN (?:X509 |TRUSTED )?CERTIFICATE-----")
 _CHAIN_ADVICE: Final = "give complete PEM certificates, the leaf first (a half-written file needs a later try)"
 _KEY_ADVICE: Final = "give one complete, unencrypted PEM key (openssl pkey -in old.key -out new.key)"
-_UNPARSABLE: Final = (
+UNPARSABLE: Final = (
     ValueError,
     TypeError,
     UnsupportedAlgorithm,
@@ -103,7 +103,7 @@ class KeyPair:
 def _unreadable(what: str, advice: str) -> Iterator[None]:
     try:
         yield
-    except _UNPARSABLE as error:
+    except UNPARSABLE as error:
         raise CertUnreadable(f"cannot read the {what}: {advice}") from error
 
 

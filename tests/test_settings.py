@@ -51,6 +51,7 @@ def test_all_bad_values_are_told_at_once(monkeypatch: pytest.MonkeyPatch) -> Non
         "DRAIN_SECONDS": "nan",
         "RELOAD_SECONDS": "0",
         "LOG_LEVEL": "loud",
+        "WATCH_IDLE_SECONDS": "4",
     }
     for name, value in bad.items():
         monkeypatch.setenv(f"SCHEMAGATE_{name}", value)

@@ -7,6 +7,7 @@
     ├── SourceError            a file or folder cannot be read, or does not hold what it should
     ├── ReviewError            a request is no AdmissionReview that can be judged
     ├── StartError             the process cannot start as it was told to
+    ├── RefusedError           a command would not do what was asked of it
     └── ClusterError           the cluster could not be asked, or refused
         ├── NotFoundError      there is no such object (or kind)
         ├── NameTakenError     an object of that name exists already
@@ -37,6 +38,10 @@ class ReviewError(SchemagateError):
 
 class StartError(SchemagateError):
     """The process cannot start; the message names the setting to change."""
+
+
+class RefusedError(SchemagateError):
+    """What was asked for would lead nowhere; the message says why, and what would lead on."""
 
 
 class ClusterError(SchemagateError):

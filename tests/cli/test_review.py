@@ -37,7 +37,7 @@ def rows(done: Any) -> list[dict[str, Any]]:
 def test_an_upgrade_is_denied_and_says_what_to_do(cli: Cli, write: Callable[..., Any], objects: Path) -> None:
     done = cli("review", write(UPGRADE), "--objects", objects)
     assert done.code == 1
-    for part in ("deny", "team-a/ssg", "MigrationPending", "by_mode", "kubectl patch gwm ssg -n team-a", ":1"):
+    for part in ("deny", "team-a/ssg", "MigrationPending", "by_mode", "schemagate migrate ssg -n team-a", ":1"):
         assert part in done.out
     assert done.err == ""
 

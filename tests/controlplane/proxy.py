@@ -16,6 +16,7 @@ class Proxy:
         self._flowing = asyncio.Event()
         self._flowing.set()
         self._open: dict[asyncio.Task[None], list[asyncio.StreamWriter]] = {}
+        self._heard: dict[asyncio.Task[None], asyncio.Event] = {}
         self.opened = 0
         """How many connections have been accepted so far."""
 
@@ -55,6 +56,11 @@ class Proxy:
         """Forward again, first what has come in meanwhile."""
         self._flowing.set()
 
+    def silence(self) -> None:
+        """Forward nothing any more on connections that are open now, for good; new ones work."""
+        for heard in self._heard.values():
+            heard.clear()
+
     def cut(self) -> None:
         """Break all connections that are open, with a reset."""
         for task, writers in self._open.items():
@@ -67,14 +73,16 @@ class Proxy:
         assert task
         self.opened += 1
         writers = self._open[task] = [writer]
+        heard = self._heard[task] = asyncio.Event()
+        heard.set()
         try:
             await self._flowing.wait()
             behind_reader, behind = await asyncio.open_connection(*self._target)
             writers.append(behind)
             # Whichever side ends first ends both: TLS and HTTP know no half-open connection.
             pumps = [
-                asyncio.ensure_future(self._pump(reader, behind)),
-                asyncio.ensure_future(self._pump(behind_reader, writer)),
+                asyncio.ensure_future(self._pump(reader, behind, heard)),
+                asyncio.ensure_future(self._pump(behind_reader, writer, heard)),
             ]
             try:
                 await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
@@ -86,13 +94,17 @@ class Proxy:
             # Nobody waits for this task but `__aexit__`, and asyncio's server reports what ends with an error.
             pass
         finally:
-            del self._open[task]
+            del self._open[task], self._heard[task]
             for each in writers:
                 each.close()
 
-    async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _pump(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, heard: asyncio.Event
+    ) -> None:
         while data := await reader.read(_CHUNK):
             await self._flowing.wait()
+            await heard.wait()
             writer.write(data)
             await writer.drain()
         await self._flowing.wait()
+        await heard.wait()

@@ -62,6 +62,21 @@ async def test_a_frozen_proxy_holds_old_and_new_connections(control_plane: Contr
         assert [each["major"] for each in await asyncio.gather(*waiting)] == ["1", "1"]
 
 
+async def test_a_silenced_connection_stays_silent_and_a_new_one_works(
+    control_plane: ControlPlane, proxy: Proxy
+) -> None:
+    async with Client(proxy.url, control_plane.client_context) as client:
+        await client.get("/version")
+        proxy.silence()
+        waiting = asyncio.ensure_future(client.get("/version"))
+        async with Client(proxy.url, control_plane.client_context) as other:
+            assert (await other.get("/version"))["major"] == "1"
+        assert not waiting.done()
+        proxy.cut()
+        with pytest.raises(aiohttp.ClientConnectionError):
+            await waiting
+
+
 async def test_a_cut_proxy_breaks_what_is_open(control_plane: ControlPlane, proxy: Proxy) -> None:
     async with Client(proxy.url, control_plane.client_context) as client:
         await client.get("/version")

@@ -1,6 +1,7 @@
 """Fixtures of the live tests: one control plane with the product on it, a namespace for every test."""
 
 import asyncio
+import signal
 from typing import Final
 
 import pytest
@@ -54,7 +55,7 @@ def no_controller(request: pytest.FixtureRequest, installation: Installation) ->
     """Give the installation with no controller running, for tests that start their own."""
     stash = request.config.stash
     if _RUNNING in stash:
-        stash[_RUNNING].component.stop()
+        stash[_RUNNING].component.stop(signal.SIGTERM)  # gives its Lease up
         del stash[_RUNNING]
     return installation
 

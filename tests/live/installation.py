@@ -5,6 +5,7 @@ There is no cluster network, so the webhooks are registered by URL; all else is 
 
 import base64
 import os
+import ssl
 import sys
 import urllib.error
 import urllib.request
@@ -106,6 +107,14 @@ class Installation:
             authority = base64.b64encode(self.plane.ca_pem).decode()
             webhook["clientConfig"] = {"url": f"https://127.0.0.1:{port}{path}", "caBundle": authority}
         return document
+
+    def client(self, account: str) -> Client:
+        """Give a client under a service account of the product's; use it as an asynchronous context."""
+        path = f"/api/v1/namespaces/{NAMESPACE}/serviceaccounts/{account}/token"
+        body = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {}}
+        token = self.plane.request("POST", path, body)["status"]["token"]
+        trust = ssl.create_default_context(cadata=self.plane.ca_pem.decode())
+        return Client(self.plane.api_url, trust, token=token)
 
     def start(self, role: str, *, server: str | None = None, wait: bool = True, **settings: object) -> Replica:
         """Start ``webhook`` or ``controller``, reaching the API server at ``server`` if given.

@@ -9,7 +9,9 @@ import pytest
 
 from tests.controlplane.client import STRATEGIC, ApiError, Client, until
 from tests.controlplane.cluster import ControlPlane
+from tests.controlplane.kubelet import finish, pod_of
 from tests.controlplane.objects import owned, recorded
+from webhook.policy.names import MODE_PROPERTY
 
 OLD, NEW, NEWER = (f"docker.io/caapim/gateway:{tag}" for tag in ("11.2.5", "11.3.0", "11.4.0"))
 Manifest = dict[str, Any]
@@ -18,6 +20,7 @@ _PATHS = {
     "Deployment": "/apis/apps/v1/namespaces/{}/deployments",
     "Gateway": "/apis/security.brcmlabs.com/v1/namespaces/{}/gateways",
     "GatewayMigration": "/apis/schemagate.io/v1alpha1/namespaces/{}/gatewaymigrations",
+    "ServiceAccount": "/api/v1/namespaces/{}/serviceaccounts",
     "Job": "/apis/batch/v1/namespaces/{}/jobs",
     "Pod": "/api/v1/namespaces/{}/pods",
     "Event": "/apis/events.k8s.io/v1/namespaces/{}/events",
@@ -28,19 +31,21 @@ _CONVERGED = 30
 class World:
     """One namespace. Waits end with a TimeoutError that shows what was last seen."""
 
-    def __init__(self, admin: Client, namespace: str, plane: ControlPlane) -> None:
+    def __init__(self, admin: Client, namespace: str, plane: ControlPlane, database: str = "") -> None:
+        """Take the host of the database too, or none for one that no other test's migrations keep busy."""
         self.admin = admin
         self.namespace = namespace
         self.plane = plane
+        self.database = database or f"db-{namespace}"
 
     def path(self, kind: str, name: str = "") -> str:
         """Give where objects of a kind, or one of them, are stored."""
         return _PATHS[kind].format(self.namespace) + (f"/{name}" if name else "")
 
     def recorded(self, recording: str) -> list[Manifest]:
-        """Give recorded objects on a database of this namespace's own: others' migrations are not waited for."""
+        """Give recorded objects, on the database of this test."""
         text = json.dumps(recorded(recording, self.namespace))
-        return list(json.loads(re.sub(r"mysql-primary|db\.example\.com", f"db-{self.namespace}", text)))
+        return list(json.loads(re.sub(r"mysql-primary|db\.example\.com", self.database, text)))
 
     # What actors do.
 
@@ -66,6 +71,21 @@ class World:
         name = stored["metadata"]["name"]
         await self.settled(name)
         return await self.patch("Gateway", name, {"metadata": {"annotations": annotations}})
+
+    async def wants(self, image: str, name: str = "ssg") -> Manifest:
+        """Store the wanted image in the Gateway, which is what its user does."""
+        return await self.patch("Gateway", name, {"spec": {"app": {"image": image}}})
+
+    async def write_record(self, name: str, **spec: Any) -> Manifest:
+        """Create a record as a user writes it."""
+        head = {"apiVersion": "schemagate.io/v1alpha1", "kind": "GatewayMigration", "metadata": {"name": name}}
+        return await self.create({**head, "spec": spec})
+
+    async def finish(self, exit_code: int = 0) -> None:
+        """End the pod of the one Job that runs."""
+        (job,) = [job for job in await self.jobs() if not job["status"].get("conditions")]
+        pod = await pod_of(self.admin, self.namespace, job["metadata"]["name"])
+        await finish(self.admin, pod, exit_code)
 
     async def patch(self, kind: str, name: str, patch: Manifest, **query: str) -> Manifest:
         """Change an object by a merge patch."""
@@ -150,6 +170,14 @@ def environment(pod: Manifest, container: str = "gateway") -> dict[str, str]:
     entries = found.get("env", [])
     assert len({entry["name"] for entry in entries}) == len(entries), entries
     return {entry["name"]: entry.get("value", "") for entry in entries}
+
+
+def skips(pod: Manifest) -> bool:
+    """Tell whether a pod starts in skip; any other mode beside it is an error."""
+    told = environment(pod).get("EXTRA_JAVA_ARGS", "")
+    modes = [word for word in told.split() if MODE_PROPERTY in word]
+    assert modes in ([], [f"-D{MODE_PROPERTY}=skip"]), told
+    return bool(modes)
 
 
 def condition(status: Manifest, kind: str) -> Manifest:

@@ -6,12 +6,17 @@ import subprocess
 import sys
 from datetime import UTC
 
-from webhook.runtime.process import utc_now
+from webhook.runtime.process import user_agent, utc_now
 
 
 def test_time_is_aware_and_in_utc() -> None:
     assert utc_now().tzinfo is UTC
     assert utc_now() <= utc_now()
+
+
+def test_a_user_agent_names_the_replica_and_is_one_header_whatever_it_is_called() -> None:
+    assert user_agent("schemagate-controller", "pod-1").endswith(" (pod-1)")
+    assert user_agent("schemagate-controller", "a(b)\r\nX: y\u00fc").endswith(" (a-b---X: y-)")
 
 
 def test_the_collector_is_calmed() -> None:

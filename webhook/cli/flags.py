@@ -1,5 +1,6 @@
-"""Flags that several commands share. Each is a setting, and an environment variable of the same name."""
+"""Flags that several commands share. Those of processes are settings, and environment variables of that name."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -9,6 +10,8 @@ import click
 from webhook.policy.record import Mode
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+_NAME = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
 
 
 def _all(*options: Callable[[F], F]) -> Callable[[F], F]:
@@ -45,4 +48,31 @@ cluster_options = _all(
         help="Kubeconfig of the cluster.  [default: the pod's service account, $KUBECONFIG, ~/.kube/config]",
     ),
     click.option("--context", help="Context of the kubeconfig."),
+)
+
+
+def _checked(_context: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
+    if value is not None and _NAME.fullmatch(value) is None:
+        raise click.BadParameter(
+            "expected the name of an object: lower case, digits, '-' and '.'", param=parameter
+        )
+    return value
+
+
+def name_argument(*, required: bool = True) -> Callable[[F], F]:
+    """Give the argument that names a Deployment, and so its record."""
+    return click.argument("name", metavar="NAME", required=required, callback=_checked)
+
+
+cluster_namespace_option = click.option(
+    "-n", "--namespace", callback=_checked, help="Namespace.  [default: that of the kubeconfig's context]"
+)
+wait_options = _all(
+    click.option("--wait", is_flag=True, help="Wait until the migration is complete or failed."),
+    click.option(
+        "--timeout",
+        type=click.IntRange(min=1),
+        metavar="SECONDS",
+        help="How long to wait.  [default: the deadline of the migration Job, and a minute]",
+    ),
 )

@@ -1,24 +1,31 @@
 """The command group, and the one place that turns errors into exit codes.
 
-Exit codes: 0 pass, 1 denied (or a step of the demo came out otherwise), 2 usage or input.
+Exit codes: 0 pass, 1 denied, not migrated (or a step of the demo came out otherwise), 2 usage, input or cluster,
+130 interrupted.
 """
 
 import io
 import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 import click
 
 from webhook import __version__
 from webhook.cli.demo import demo
 from webhook.cli.hash import hash_command
+from webhook.cli.migrate import migrate
 from webhook.cli.process import controller, webhook
+from webhook.cli.retry import retry
 from webhook.cli.review import review
 from webhook.cli.serve import serve
+from webhook.cli.status import status
 from webhook.errors import SchemagateError
 
 BAD_INPUT = 2
+INTERRUPTED = 130
+_PLUGIN = "kubectl-schemagate"
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -26,7 +33,8 @@ BAD_INPUT = 2
 def schemagate() -> None:
     """Let a Layer7 API Gateway roll out only after its database migration is complete.
 
-    Start with `schemagate demo`. Exit codes: 0 pass, 1 denied, 2 bad usage or input.
+    Start with `schemagate demo`. Exit codes: 0 pass, 1 denied or not migrated, 2 bad usage, input or cluster, 130
+    interrupted.
     """
 
 
@@ -36,22 +44,27 @@ schemagate.add_command(webhook)
 schemagate.add_command(controller)
 schemagate.add_command(review)
 schemagate.add_command(hash_command)
+schemagate.add_command(migrate)
+schemagate.add_command(retry)
+schemagate.add_command(status)
 
 
 def run(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and give the exit code."""
+    # kubectl runs what is called kubectl-schemagate as its own `kubectl schemagate`.
+    program = "kubectl schemagate" if Path(sys.argv[0]).stem == _PLUGIN else "schemagate"
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # an arrow must not fail where the terminal is ASCII
     try:
-        code = schemagate.main(args=arguments, prog_name="schemagate", standalone_mode=False)
+        code = schemagate.main(args=arguments, prog_name=program, standalone_mode=False)
     except click.ClickException as error:
         error.show()
         return BAD_INPUT
     except click.Abort:
-        return BAD_INPUT
+        return INTERRUPTED
     except SchemagateError as error:
-        click.echo(f"schemagate: {error}", err=True)
+        click.echo(f"{program}: {error}", err=True)
         return BAD_INPUT
     except SystemExit:  # click's way with a reader that went away
         return BAD_INPUT

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import click
 
 from webhook.cli.flags import cluster_options, listening_options, mode_option, tls_options, webhook_port_option
-from webhook.runtime.process import stop_or_exit, unique_identity
+from webhook.runtime.process import stop_or_exit, unique_identity, user_agent
 from webhook.settings import Settings, read_settings
 from webhook.telemetry import configure_logging, logger
 
@@ -71,24 +71,28 @@ def controller(**flags: Any) -> int:
     return _run(ControllerProcess, flags, "schemagate-controller")
 
 
-def _run(make: Make, flags: dict[str, Any], user_agent: str) -> int:
+def _run(make: Make, flags: dict[str, Any], program: str) -> int:
     settings = read_settings(**flags)
     configure_logging(settings.log_level)
-    return asyncio.run(_until_stopped(make, settings, user_agent))
+    return asyncio.run(_until_stopped(make, settings, program))
 
 
-async def _until_stopped(make: Make, settings: Settings, user_agent: str) -> int:
+async def _until_stopped(make: Make, settings: Settings, program: str) -> int:
     from webhook.kube.connection import connect, own_namespace  # as above
 
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop_or_exit, stop)
+    identity = settings.identity or unique_identity()
     client = await connect(
-        settings.kubeconfig, settings.context, strict_x509=settings.strict_x509, user_agent=user_agent
+        settings.kubeconfig,
+        settings.context,
+        strict_x509=settings.strict_x509,
+        user_agent=user_agent(program, identity),
     )
     namespace = settings.namespace or own_namespace(settings.kubeconfig, settings.context)
     try:
-        process = make(client, settings, namespace, settings.identity or unique_identity())
+        process = make(client, settings, namespace, identity)
         logger().info("started", server=client.server, namespace=namespace)
         await process.run(stop)
     finally:

@@ -232,7 +232,7 @@ async def helm(story: Story) -> None:
     where = ("team-h", "my-gateway")
     story.chapter("Helm chart: nothing stored names 11.3.0, so the denial gives the command that announces it")
     outcome = await story.upgrade(where, NEW, HELM)
-    denied = not outcome.stored and "kubectl patch gwm my-gateway -n team-h" in outcome.message
+    denied = not outcome.stored and "schemagate migrate my-gateway -n team-h" in outcome.message
     story.step("helm upgrade is denied", holds=denied, shown=answer(outcome))
     await story.announce(where, NEW)
     record = await story.finish(where, LOCKED)

@@ -1,6 +1,7 @@
 """Observing migration Jobs: by their copies while they run, and live, with their pods, once they have ended."""
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from webhook.controller.intent import config_maps_for, job_of
@@ -12,13 +13,18 @@ from webhook.policy.migration.external import external_job, external_name
 from webhook.policy.migration.failures import PodEnd, classify
 from webhook.policy.migration.job_views import Job
 from webhook.policy.migration.observed import JobPhase, ObservedJob, end_is_noted
+from webhook.policy.migration.obstacles import obstacle, obstacle_of_job
 from webhook.policy.names import COMPONENT, HASH, MANAGED_BY, MIGRATION_COMPONENT, PRODUCT
 from webhook.policy.objects import PodSpec, view
 from webhook.policy.record import Failure, JobReference, Record
 
 
+AWAITED_SECONDS = 5.0
+"""How long the pod of a new Job is waited for before somebody asks why there is none."""
+
+
 async def job_of_record(
-    cluster: Observations, record: Record, governance: Governance | None
+    cluster: Observations, record: Record, governance: Governance | None, now: datetime
 ) -> ObservedJob | None:
     """Observe the Job that the status names. Copies tell while it runs; what counts is read live."""
     reference = record.status.job
@@ -26,7 +32,7 @@ async def job_of_record(
         return None
     copy = _copy(cluster, record.namespace, reference)
     if copy is not None and _phase(copy) is JobPhase.ACTIVE:
-        obstacle = cluster.obstacle(record.namespace, reference.uid)
+        obstacle = await _obstacle(cluster, record, copy, now)
         failure = await _failing(cluster, record, copy)
         return ObservedJob(reference.name, reference.uid, JobPhase.ACTIVE, failure=failure, obstacle=obstacle)
     if copy is not None and end_is_noted(record.status):
@@ -86,6 +92,12 @@ def is_active(cluster: Observations, namespace: str, reference: JobReference) ->
     return copy is not None and _phase(copy) is JobPhase.ACTIVE
 
 
+def awaits_pod(cluster: Observations, record: Record) -> bool:
+    """Tell whether our Job has no pod that runs or is about to: nothing that is watched tells why."""
+    copy = _copy(cluster, record.namespace, record.status.job) if record.status.job else None
+    return copy is not None and _phase(copy) is JobPhase.ACTIVE and not copy.status.active
+
+
 def _copy(cluster: Observations, namespace: str, reference: JobReference) -> Job | None:
     if not reference.uid:
         return None
@@ -102,6 +114,18 @@ def _phase(job: Job) -> JobPhase:
     if job.condition("Complete"):
         return JobPhase.SUCCEEDED
     return JobPhase.FAILED if job.condition("Failed") else JobPhase.ACTIVE
+
+
+async def _obstacle(cluster: Observations, record: Record, copy: Job, now: datetime) -> str:
+    """Say why a Job gets nowhere: by its pod, or, when it has had time enough and has none, by what was told of it."""
+    suspended = copy.condition("Suspended")
+    if suspended is not None:
+        return obstacle(suspended.reason, "somebody else suspended the Job; it goes on once spec.suspend is false")
+    seen = cluster.obstacle(record.namespace, copy.metadata.uid)
+    started = record.status.start_time
+    if seen or copy.status.active or (started is not None and (now - started).total_seconds() < AWAITED_SECONDS):
+        return seen
+    return obstacle_of_job(await cluster.job_events(record.namespace, copy.metadata.uid))
 
 
 async def _failing(cluster: Observations, record: Record, copy: Job) -> Failure | None:
@@ -142,5 +166,7 @@ async def _failure(cluster: Observations, namespace: str, job: Job, pods: Sequen
             reasons.append(kinds.get("waiting", {}).get("reason", ""))
             code = kinds.get("terminated", {}).get("exitCode", code)
         log = await cluster.pod_log(namespace, last["metadata"]["name"])
-    obstacle = cluster.obstacle(namespace, job.metadata.uid)
-    return classify(PodEnd(tuple(reason for reason in reasons if reason), code, log, obstacle))
+    stuck = cluster.obstacle(namespace, job.metadata.uid)
+    if not pods and not stuck:
+        stuck = obstacle_of_job(await cluster.job_events(namespace, job.metadata.uid))
+    return classify(PodEnd(tuple(reason for reason in reasons if reason), code, log, stuck))

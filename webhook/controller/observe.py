@@ -37,7 +37,7 @@ async def observe(cluster: Observations, record: Record, governance: Governance 
         record=record,
         governance=governance,
         target=target,
-        job=await job_of_record(cluster, record, governance),
+        job=await job_of_record(cluster, record, governance, now),
         now=now,
         self_migrated=self_migrated,
         skipping=skipping,

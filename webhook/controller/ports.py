@@ -5,7 +5,7 @@ from typing import Any, Protocol
 
 from webhook.claims import Known
 from webhook.policy.gateway_resource import Gateway, MigrationStatus
-from webhook.policy.migration.job_views import Job
+from webhook.policy.migration.job_views import Job, JobEvent
 from webhook.policy.objects import ConfigMap, Deployment, Pod
 from webhook.policy.record import Record, RecordSpec, RecordStatus
 
@@ -55,6 +55,9 @@ class Observations(Copies, Protocol):
 
     async def job_pods(self, namespace: str, uid: str) -> Sequence[Manifest]:
         """Give all whole pods that the Job of this UID controls."""
+
+    async def job_events(self, namespace: str, uid: str) -> Sequence[JobEvent]:
+        """Give what was told of the Job of this UID, by whomever; nothing when that may not be read."""
 
     async def pod_log(self, namespace: str, name: str) -> str:
         """Give the end of a pod's log, empty when there is none to be had."""

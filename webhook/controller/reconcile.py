@@ -8,7 +8,7 @@ from webhook.claims import claims_of
 from webhook.controller.intent import job_of
 from webhook.controller.observe import observe
 from webhook.controller.ports import Cluster
-from webhook.errors import NameTakenError
+from webhook.errors import ForbiddenError, NameTakenError, RejectedError
 from webhook.policy.gateway import gateway_container
 from webhook.policy.governance import Claims, Governance, govern, source_spec
 from webhook.policy.migration.lifecycle import plan
@@ -25,6 +25,7 @@ from webhook.policy.migration.observed import (
     Step,
     Unpause,
 )
+from webhook.policy.migration.obstacles import obstacle
 from webhook.policy.migration.target import is_held
 from webhook.policy.record import JobReference, Mode, Record
 
@@ -58,12 +59,14 @@ class Reconciler:
         self._default_mode = default_mode
         self._tell = tell
         self._taking: dict[str, tuple[str, str]] = {}
+        self._refused: dict[tuple[str, str], str] = {}
 
     async def reconcile(self, namespace: str, name: str) -> Record | None:
         """Reconcile the Deployment of this name; gives its record as it is then, None when it has none."""
         record = await self._keep_record(namespace, name)
         if record is None:
             await self._let_go(namespace, name)
+            self._refused.pop((namespace, name), None)
         for _ in range(PASSES):
             if record is None:
                 return None
@@ -79,7 +82,9 @@ class Reconciler:
     async def _pass(self, record: Record) -> tuple[Record, bool]:
         """Plan once and carry it out; tells whether there was nothing to do."""
         governance = govern(self._claims(record.namespace, record.name))
-        wanted = self._plan(await observe(self._cluster, record, governance, self._clock()))
+        observed = await observe(self._cluster, record, governance, self._clock())
+        refused = self._refused.get((record.namespace, record.name), "")
+        wanted = self._plan(replace(observed, refused=refused))
         settled = wanted.status == record.status
         if not settled:
             told = notices(record.status, wanted.status, namespace=record.namespace, name=record.name)
@@ -166,7 +171,11 @@ class Reconciler:
         return self._cluster.record(*where) or record
 
     async def _create(self, job: JobReference, record: Record, governance: Governance | None) -> Record:
-        """Create the Job of an intent that the status holds, and note its UID."""
+        """Create the Job of an intent that the status holds, and note its UID.
+
+        Who refuses it is told in the record first, by another pass; from then on it is a failure like any other.
+        """
+        where = (record.namespace, record.name)
         manifest = await job_of(self._cluster, record, governance, job)
         if manifest is None:
             return record  # the Deployment moved on meanwhile; the next pass plans anew
@@ -174,4 +183,11 @@ class Reconciler:
             uid = await self._cluster.create_job(manifest)
         except NameTakenError:
             return record  # the next observation tells ours from another's
+        except (ForbiddenError, RejectedError) as error:
+            said = obstacle("JobNotCreated", str(error))
+            if self._refused.get(where) == said:
+                raise
+            self._refused[where] = said
+            return record
+        self._refused.pop(where, None)
         return await self._cluster.write_status(record, replace(record.status, job=replace(job, uid=uid)))

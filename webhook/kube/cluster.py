@@ -3,6 +3,7 @@
 from webhook.kube.client import Client
 from webhook.kube.copies import Changed, ControllerCopies, Poison, WebhookCopies
 from webhook.kube.gateway_kind import GatewayKind
+from webhook.kube.pace import Pace
 from webhook.kube.reads import ControllerReads, WebhookReads
 from webhook.kube.writes import Writes
 
@@ -13,8 +14,8 @@ STALE_SECONDS = 120.0
 class WebhookCluster(WebhookCopies, WebhookReads):
     """All that the webhooks know of the cluster. They write nothing that it holds of Gateways."""
 
-    def __init__(self, client: Client, poison: Poison) -> None:
-        WebhookCopies.__init__(self, client, _nobody, poison)
+    def __init__(self, client: Client, poison: Poison, pace: Pace | None = None) -> None:
+        WebhookCopies.__init__(self, client, _nobody, poison, pace)
         WebhookReads.__init__(self, client)
 
     def stale(self) -> str:
@@ -26,8 +27,10 @@ class WebhookCluster(WebhookCopies, WebhookReads):
 class ControllerCluster(ControllerCopies, ControllerReads, Writes):
     """All that the controller knows of the cluster, and does to it: ``writer`` is the client that is fenced."""
 
-    def __init__(self, client: Client, writer: Client, changed: Changed, poison: Poison) -> None:
-        ControllerCopies.__init__(self, client, changed, poison)
+    def __init__(
+        self, client: Client, writer: Client, changed: Changed, poison: Poison, pace: Pace | None = None
+    ) -> None:
+        ControllerCopies.__init__(self, client, changed, poison, pace)
         ControllerReads.__init__(self, client, self)
         Writes.__init__(self, writer, self)
         self.kind = GatewayKind(client)

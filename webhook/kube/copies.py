@@ -1,12 +1,14 @@
 """Copies of what the cluster holds: small parts of objects, kept by watching."""
 
 import asyncio
+from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from webhook.kube import projections
 from webhook.kube.client import Client
 from webhook.kube.listing import Object
+from webhook.kube.pace import Pace
 from webhook.kube.projections import Obstacle
 from webhook.kube.reflector import Reflector
 from webhook.kube.resources import CONFIG_MAPS, DEPLOYMENTS, GATEWAYS, JOBS, NAMESPACES, PODS, RECORDS, Resource
@@ -22,14 +24,16 @@ Changed = Callable[[str, str, str], None]
 Poison = Callable[[str, str, str, Exception], None]
 """Takes kind, namespace and name of an object that cannot be read, and why."""
 
+_REMEMBERED = 4096
 _OUR_PODS = f"{COMPONENT}={MIGRATION_COMPONENT},{MANAGED_BY}={PRODUCT}"
 
 
 class Copies:
     """What webhooks and controller both know without asking: who is governed, and by what."""
 
-    def __init__(self, client: Client, changed: Changed, poison: Poison) -> None:
+    def __init__(self, client: Client, changed: Changed, poison: Poison, pace: Pace | None = None) -> None:
         self._client = client
+        self._pace = pace
         self._changed = changed
         self._poison = poison
         self._reflectors: dict[str, Reflector[Any]] = {}
@@ -54,6 +58,7 @@ class Copies:
             poison=lambda namespace, name, error: self._poison(kind, namespace, name, error),
             labels=labels,
             metadata_only=metadata_only,
+            pace=self._pace,
         )
         self._reflectors[resource.plural] = made
         return made
@@ -97,8 +102,8 @@ class Copies:
 class WebhookCopies(Copies):
     """What the webhooks know: of Deployments no more than our annotations."""
 
-    def __init__(self, client: Client, changed: Changed, poison: Poison) -> None:
-        super().__init__(client, changed, poison)
+    def __init__(self, client: Client, changed: Changed, poison: Poison, pace: Pace | None = None) -> None:
+        super().__init__(client, changed, poison, pace)
         self.meta_copies = self._follow(DEPLOYMENTS, projections.deployment_meta, metadata_only=True)
 
     def deployment_meta(self, namespace: str, name: str) -> ObjectMeta | None:
@@ -109,12 +114,23 @@ class WebhookCopies(Copies):
 class ControllerCopies(Copies):
     """What the controller knows besides: Gateway Deployments, migration Jobs and what their pods wait for."""
 
-    def __init__(self, client: Client, changed: Changed, poison: Poison) -> None:
-        super().__init__(client, changed, poison)
+    def __init__(self, client: Client, changed: Changed, poison: Poison, pace: Pace | None = None) -> None:
+        super().__init__(client, changed, poison, pace)
         self.deployment_copies = self._follow(DEPLOYMENTS, projections.deployment)
         self.job_copies = self._follow(JOBS, projections.job)
-        self.obstacle_copies: Reflector[Obstacle] = self._follow(PODS, projections.job_obstacle, labels=_OUR_PODS)
+        self._obstacles: OrderedDict[str, str] = OrderedDict()
+        self.obstacle_copies: Reflector[Obstacle] = self._follow(PODS, self._obstacle, labels=_OUR_PODS)
         self.config_map_versions = self._follow(CONFIG_MAPS, projections.version, metadata_only=True)
+
+    def _obstacle(self, raw: Object) -> Obstacle:
+        """Keep what a pod waited for when it has ended or gone, as it does at the Job's deadline before that fails."""
+        found = projections.job_obstacle(raw)
+        if not found.ended:
+            self._obstacles[found.job_uid] = found.text
+            self._obstacles.move_to_end(found.job_uid)
+            if len(self._obstacles) > _REMEMBERED:
+                self._obstacles.popitem(last=False)
+        return found
 
     def records(self) -> Sequence[Record]:
         """Give all records."""
@@ -138,5 +154,4 @@ class ControllerCopies(Copies):
 
     def obstacle(self, namespace: str, job_uid: str) -> str:  # noqa: ARG002 # a UID is one in the whole cluster
         """Say why the pod of a Job does not run, empty when it does or nothing is known."""
-        found = (item.text for item in self.obstacle_copies.values() if item.job_uid == job_uid)
-        return next((text for text in found if text), "")
+        return self._obstacles.get(job_uid, "")

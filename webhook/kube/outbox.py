@@ -14,6 +14,7 @@ from webhook.audit.rejection import Rejected
 from webhook.errors import ConflictError, NotFoundError
 from webhook.kube.client import Client
 from webhook.kube.listing import Object
+from webhook.kube.pace import Pace
 from webhook.kube.reflector import Reflector
 from webhook.kube.resources import CONFIG_MAPS
 from webhook.policy.names import COMPONENT, MANAGED_BY, PRODUCT
@@ -56,7 +57,14 @@ class Received(Value, frozen=True):
 class Inbox:
     """Receives batches in schemagate's namespace."""
 
-    def __init__(self, client: Client, writer: Client, namespace: str, changed: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        client: Client,
+        writer: Client,
+        namespace: str,
+        changed: Callable[[], None],
+        pace: Pace | None = None,
+    ) -> None:
         self._writer = writer
         self._namespace = namespace
         self._reflector: Reflector[Received] = Reflector(
@@ -66,6 +74,7 @@ class Inbox:
             lambda _namespace, _name: changed(),
             namespace=namespace,
             labels=f"{MANAGED_BY}={PRODUCT},{COMPONENT}={COMPONENT_OF_A_BATCH}",
+            pace=pace,
         )
 
     async def run(self) -> None:

@@ -8,7 +8,7 @@ from webhook.kube.listing import Object
 from webhook.policy.gateway import gateway_container
 from webhook.policy.gateway_resource import Gateway
 from webhook.policy.migration.job_views import Job, JobPod
-from webhook.policy.migration.obstacles import obstacle_of
+from webhook.policy.migration.obstacles import has_ended, obstacle_of
 from webhook.policy.names import COMPONENT, GROUP, HELD, LICENSE_PATH, MANAGED_BY, MIGRATION_COMPONENT, PRODUCT
 from webhook.policy.objects import Deployment, Namespace, ObjectMeta, View
 from webhook.policy.record import Record
@@ -26,10 +26,11 @@ class _Named(View, frozen=True):
 
 
 class Obstacle(Value, frozen=True):
-    """Why a pod of a Job does not run, empty when it does."""
+    """Why a pod of a Job does not run, empty when it does; of one that has ended nothing is known any more."""
 
     job_uid: str
     text: str
+    ended: bool = False
 
 
 def record(raw: Object) -> Record:
@@ -84,7 +85,7 @@ def job(raw: Object) -> Job | None:
 def job_obstacle(raw: Object) -> Obstacle:
     """Keep why a Job's pod does not run."""
     found = msgspec.json.decode(raw, type=JobPod)
-    return Obstacle((found.metadata.labels or {}).get(JOB_UID, ""), obstacle_of(found))
+    return Obstacle((found.metadata.labels or {}).get(JOB_UID, ""), obstacle_of(found), has_ended(found))
 
 
 def version(raw: Object) -> str:

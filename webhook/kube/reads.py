@@ -14,6 +14,7 @@ from webhook.kube.projections import JOB_UID
 from webhook.kube.resources import (
     CONFIG_MAPS,
     DEPLOYMENTS,
+    EVENTS,
     GATEWAYS,
     JOBS,
     PODS,
@@ -22,6 +23,7 @@ from webhook.kube.resources import (
     Resource,
 )
 from webhook.policy.gateway import deployment_of
+from webhook.policy.migration.job_views import JobEvent
 from webhook.policy.objects import ConfigMap, Pod, UserInfo
 from webhook.policy.record import Record
 
@@ -29,10 +31,15 @@ Manifest = Mapping[str, Any]
 _LOG_BYTES = 64 * 1024
 _LOG_LINES = 200
 _KEPT = 2048
+_EVENTS = 100
 
 
 class _Pods(msgspec.Struct):
     items: list[msgspec.Raw] = []
+
+
+class _JobEvents(msgspec.Struct):
+    items: list[JobEvent] | None = None
 
 
 class Reads:
@@ -82,6 +89,15 @@ class Reads:
         raw = await self._client.request("GET", PODS.path(namespace), query={"labelSelector": f"{JOB_UID}={uid}"})
         pods: list[Manifest] = msgspec.json.decode(raw)["items"]
         return pods
+
+    async def job_events(self, namespace: str, uid: str) -> Sequence[JobEvent]:
+        """Give what was told of the Job of this UID, a hundred Events at most, or nothing if we may not read it."""
+        query = {"fieldSelector": f"regarding.uid={uid}", "limit": str(_EVENTS)}
+        try:
+            raw = await self._client.request("GET", EVENTS.path(namespace), query=query)
+        except ForbiddenError:
+            return ()
+        return msgspec.json.decode(raw, type=_JobEvents).items or ()
 
     async def pod_log(self, namespace: str, name: str) -> str:
         """Give the end of a pod's log, empty when there is none to be had."""

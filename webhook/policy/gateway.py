@@ -42,8 +42,9 @@ def named_container(metas: Iterable[ObjectMeta]) -> str | None:
 
 def mounts(container: Container, path: str) -> bool:
     """Tell whether a container mounts something at this path, however it is spelled."""
+    # A kubelet takes a relative path for one below the root; two leading slashes mean the root as one does.
     return any(
-        mount.mount_path == path or normpath(mount.mount_path) == path
+        mount.mount_path == path or normpath("/" + mount.mount_path.lstrip("/")) == path
         for mount in container.volume_mounts or ()
         if mount.mount_path.endswith((_base(path), "/", "."))
     )

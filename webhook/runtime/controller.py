@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from webhook.admission.ops import Ops, OpsServer
 from webhook.controller.concerned import concerned, everything
+from webhook.controller.jobs import awaits_pod
 from webhook.controller.queue import Key, WorkQueue
 from webhook.controller.reconcile import Reconciler
 from webhook.controller.rejections import take_in
@@ -15,6 +16,7 @@ from webhook.kube.event_object import Reference
 from webhook.kube.events import EventRecorder
 from webhook.kube.lease import Elector
 from webhook.kube.outbox import Inbox
+from webhook.kube.pace import Pace
 from webhook.kube.resources import DEPLOYMENTS, RECORDS
 from webhook.policy.migration.notices import Notice
 from webhook.policy.record import Phase, Record
@@ -26,6 +28,8 @@ LEASE = "schemagate-controller"
 RESYNC_SECONDS = 600.0
 """How often everything is looked at although nothing changed: a net under the watches."""
 _LOOK_AGAIN = {Phase.PENDING: 15.0, Phase.WAITING: 15.0, Phase.RUNNING: 60.0, Phase.SUPERSEDED: 60.0}
+_NO_POD = 10.0
+"""How soon to look at a Job again that has no pod: nothing that is watched tells why."""
 _ACTION = "Migrate"
 
 
@@ -49,8 +53,9 @@ class ControllerProcess:
         )
         # What is sent just before the deadline has ended when the Lease may be another's.
         writer = client.fenced(self._elector.fence, settings.lease_seconds / 3)
-        self.cluster = ControllerCluster(client, writer, self._changed, self._poisoned)
-        self._inbox = Inbox(client, writer, namespace, lambda: self._arrived.set())
+        pace = Pace(idle=settings.watch_idle_seconds)
+        self.cluster = ControllerCluster(client, writer, self._changed, self._poisoned, pace)
+        self._inbox = Inbox(client, writer, namespace, lambda: self._arrived.set(), pace)
         self._arrived = asyncio.Event()
         self._events = EventRecorder(writer, identity, self.telemetry.events_dropped.inc)
         self._queue = WorkQueue(self._failed)
@@ -97,7 +102,10 @@ class ControllerProcess:
     async def _reconcile(self, key: Key) -> float | None:
         with self.telemetry.reconciling():
             record = await self._reconciler.reconcile(*key)
-        return _LOOK_AGAIN.get(record.status.phase) if record and record.status.phase else None
+        if record is None or record.status.phase is None:
+            return None
+        after = _LOOK_AGAIN.get(record.status.phase)
+        return min(after, _NO_POD) if after and awaits_pod(self.cluster, record) else after
 
     async def _take_in(self) -> None:
         """Take in what webhooks hand over, a moment after it arrives."""

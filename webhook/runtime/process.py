@@ -7,6 +7,8 @@ import socket
 import uuid
 from datetime import UTC, datetime
 
+from webhook import __version__
+
 
 def utc_now() -> datetime:
     """Give the time, aware, in UTC."""
@@ -29,6 +31,13 @@ def stop_or_exit(stop: asyncio.Event) -> None:
     if stop.is_set():
         os._exit(1)
     stop.set()
+
+
+def user_agent(program: str, identity: str) -> str:
+    """Say in the API server's audit log which replica of a program asks: all of them share one account."""
+    # A comment of HTTP ends at its bracket, and a header at its line: what cannot stand there is replaced.
+    plain = "".join(char if " " <= char <= "~" and char not in "()\\" else "-" for char in identity)
+    return f"{program}/{__version__} ({plain})"
 
 
 def unique_identity() -> str:

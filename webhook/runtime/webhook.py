@@ -6,6 +6,7 @@ from webhook.errors import ClusterError, NameTakenError
 from webhook.kube.client import Client
 from webhook.kube.cluster import WebhookCluster
 from webhook.kube.outbox import Outbox
+from webhook.kube.pace import Pace
 from webhook.runtime.front import Front
 from webhook.runtime.process import utc_now
 from webhook.settings import Settings
@@ -16,7 +17,7 @@ class WebhookProcess(Front):
     """Serves the webhooks on copies of the cluster, and writes nothing but rejections into its own namespace."""
 
     def __init__(self, client: Client, settings: Settings, namespace: str, identity: str) -> None:
-        self.cluster = WebhookCluster(client, self._poisoned)
+        self.cluster = WebhookCluster(client, self._poisoned, Pace(idle=settings.watch_idle_seconds))
         super().__init__(self.cluster, settings, utc_now)
         self._outbox = Outbox(client, namespace, identity)
 

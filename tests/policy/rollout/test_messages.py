@@ -1,6 +1,5 @@
 """What a person reads: one printable line that stands alone, with the one command to run next."""
 
-import json
 import shlex
 from typing import Any
 
@@ -15,12 +14,14 @@ from webhook.policy.inputs import short
 from webhook.policy.rollout.verdict import decide
 
 START = f"rollout of deployment team-a/ssg to {NEXT_IMAGE} is blocked: migration {short(NEXT_HASH)} "
-WATCH = "the migration is on its way, watch it: kubectl get gwm ssg -n team-a -w"
+WATCH = "the migration is on its way, watch it: schemagate status ssg -n team-a"
+MIGRATE = f"schemagate migrate ssg -n team-a --image {NEXT_IMAGE} --wait"
 PATCH = "kubectl patch gwm ssg -n team-a --type merge -p"
-RETRY = f"kubectl annotate gwm ssg -n team-a --overwrite schemagate.io/retry={short(NEXT_HASH)}"
+RETRY = "schemagate retry ssg -n team-a --wait"
+HOLD = f"""hold it there, and apply it again: {PATCH} '{{"spec":{{"mode":"Hold"}}}}'"""
 JOB = {"name": "ssg-db-migration-1"}
 STATES: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
-    "not begun": ({}, {}, f'has not run; start it: {PATCH} \'{{"spec":{{"image":"{NEXT_IMAGE}"}}}}\''),
+    "not begun": ({}, {}, f"has not run; start it: {MIGRATE}"),
     "announced": ({"image": NEXT_IMAGE}, {}, f"has not run; {WATCH}"),
     "pending": ({}, {"phase": "Pending"}, f"is Pending; {WATCH}"),
     "running": ({}, {"phase": "Running", "job": JOB}, f"is Running, Job ssg-db-migration-1; {WATCH}"),
@@ -61,9 +62,9 @@ EXTERNAL_STATES: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
     "announced": (
         {"image": NEXT_IMAGE},
         {},
-        f"has not run; {OTHERS}, watch it: kubectl get gwm ssg -n team-a -w",
+        f"has not run; {OTHERS}, watch it: schemagate status ssg -n team-a",
     ),
-    "pending": ({}, {"phase": "Pending"}, f"is Pending; {OTHERS}, watch it: kubectl get gwm ssg -n team-a -w"),
+    "pending": ({}, {"phase": "Pending"}, f"is Pending; {OTHERS}, watch it: schemagate status ssg -n team-a"),
     "not announced, as by a chart": (
         {},
         {},
@@ -111,8 +112,8 @@ def test_a_lost_container_names_the_way_out() -> None:
 
 def test_an_image_is_quoted_for_the_shell() -> None:
     message = decide(rollout(deployment(container(image="x'; rm -rf ~")), OLD)).message
-    command = message.partition("start it: ")[2]
-    assert json.loads(shlex.split(command)[-1]) == {"spec": {"image": "x'; rm -rf ~"}}
+    words = shlex.split(message.partition("start it: ")[2])
+    assert words == ["schemagate", "migrate", "ssg", "-n", "team-a", "--image", "x'; rm -rf ~", "--wait"]
 
 
 def test_what_only_a_stored_template_can_announce_is_told_to_be_held() -> None:
@@ -120,6 +121,19 @@ def test_what_only_a_stored_template_can_announce_is_told_to_be_held() -> None:
     message = decide(rollout(moved, OLD, stored=record(spec={"image": NEXT_IMAGE}))).message
     assert "on its way" not in message
     assert message.endswith(f"""{PATCH} '{{"spec":{{"mode":"Hold"}}}}'""")
+
+
+def test_a_new_deployment_is_told_to_be_held_as_nothing_is_stored_to_migrate_by() -> None:
+    for spec in ({"firstInstall": "Migrate"}, {"firstInstall": "Migrate", "image": NEXT_IMAGE}):
+        message = decide(rollout(NEXT, None, stored=record(spec=spec))).message
+        assert f"has not run; the Deployment is new, which only a stored template can announce; {HOLD}" in message
+
+
+def test_a_deployment_that_had_no_database_is_told_to_be_held() -> None:
+    old = deployment(container(envFrom=[]))
+    assert decide(rollout(NEXT, old)).message.endswith(
+        f"more than the image changes, which only a stored template can announce; {HOLD}"
+    )
 
 
 @given(st.text(), st.text())

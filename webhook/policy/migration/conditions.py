@@ -10,6 +10,9 @@ from webhook.policy.decision import MESSAGE_LIMIT, printable
 from webhook.policy.inputs import short
 from webhook.policy.record import Condition, Phase, RecordStatus
 
+FOREIGN_JOB = "ForeignJob"
+"""Reason of a doubt: a Job that carries our labels and the wanted hash says Complete, and is not ours."""
+
 _PROGRESSING = frozenset({Phase.PENDING, Phase.WAITING, Phase.RUNNING, Phase.SUPERSEDED})
 
 

@@ -87,13 +87,11 @@ def _message(kind: FailureClass, end: PodEnd, tail: str) -> str:
         return printable(f"the schema lock is held by {found[1]}", LINE_LIMIT)
     if found:
         return printable(f"changeset {found[1].rstrip(':')} failed", LINE_LIMIT)
+    if end.obstacle and _REASONS.get(end.obstacle.partition(":")[0]) is kind:
+        # What never ran has an exit code all the same, once it is deleted: 137.
+        return printable(f"{_MEANING[kind]}: {redact(end.obstacle)}", LINE_LIMIT)
     code = f", exit code {end.exit_code}" if end.exit_code else ""
-    why = (
-        f": {redact(end.obstacle)}"
-        if end.obstacle and _REASONS.get(end.obstacle.partition(":")[0]) is kind
-        else ""
-    )
-    return printable(f"{_MEANING[kind]}{code}{why}", LINE_LIMIT)
+    return printable(f"{_MEANING[kind]}{code}", LINE_LIMIT)
 
 
 _MEANING = {

@@ -35,12 +35,11 @@ class Job(View, frozen=True):
 class JobEvent(View, frozen=True):
     """What is read of an Event that the Job controller wrote about a Job.
 
-    The Job controller writes Events of the older kind: what they have of time is seconds in ``deprecated…``.
+    They are of the older kind: all that they have of time are whole seconds, in a field that is called deprecated.
     """
 
     reason: str = ""
     note: str = ""
-    type: str = ""
     deprecated_last_timestamp: str | None = None
 
 

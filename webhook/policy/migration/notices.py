@@ -11,6 +11,7 @@ from enum import StrEnum
 
 from webhook.policy.decision import MESSAGE_LIMIT, printable
 from webhook.policy.inputs import short
+from webhook.policy.migration.conditions import FOREIGN_JOB
 from webhook.policy.migration.external import external_name
 from webhook.policy.migration.redaction import redact
 from webhook.policy.record import Completion, Evidence, FailureClass, Phase, RecordStatus
@@ -52,6 +53,7 @@ def notices(before: RecordStatus, after: RecordStatus, *, namespace: str, name: 
         *_phase(before, after),
         *_completions(before, after),
         *_failure(before, after, namespace, name),
+        *_doubt(before, after),
     )
     return told if before != after else ()
 
@@ -140,10 +142,20 @@ def _failure(before: RecordStatus, after: RecordStatus, namespace: str, name: st
         return
     said = f"{kind.value}: {_safe(failure.message) or 'the migration failed'}"
     reason = "EvidenceTampered" if kind is FailureClass.EVIDENCE_TAMPERED else "MigrationFailed"
-    yield _warning(reason, f"{said}; {_next_step(after, kind, namespace, name)}", on_deployment=True)
+    yield _warning(reason, f"{said}; {next_step(after, kind, namespace, name)}", on_deployment=True)
 
 
-def _next_step(status: RecordStatus, kind: FailureClass, namespace: str, name: str) -> str:
+def _doubt(before: RecordStatus, after: RecordStatus) -> Iterator[Notice]:
+    """Tell of a Job that says it is ours and is not; a taken name is told with the attempt that avoids it."""
+    said, known = (
+        {item.message for item in status.conditions if (item.reason, item.status) == (FOREIGN_JOB, "True")}
+        for status in (after, before)
+    )
+    for message in said - known:
+        yield _warning(FOREIGN_JOB, _safe(message))
+
+
+def next_step(status: RecordStatus, kind: FailureClass, namespace: str, name: str) -> str:
     """Give the one thing to do next. Commands must do what they say: not every failure ends by a retry."""
     if kind is FailureClass.INVALID_INPUTS:
         return "mend that; it is tried again by itself"

@@ -69,7 +69,8 @@ class Observed:
     ``busy`` names the record that migrates the same database now. ``external`` is the Job of an operator or
     chart that migrates the wanted inputs, for the runner External; ``external_problem`` says why there is none.
     ``impostors`` are Jobs that say they are ours, for the wanted hash, and are not. ``mirror`` is what the
-    Gateway resource says of the migration, None where there is none or its kind has no room for it.
+    Gateway resource says of the migration, None where there is none or its kind has no room for it. ``refused``
+    says why the Job of the attempt could not be created.
     """
 
     record: Record
@@ -85,6 +86,7 @@ class Observed:
     external_problem: str = ""
     impostors: tuple[str, ...] = ()
     mirror: MigrationStatus | None = None
+    refused: str = ""
 
 
 @dataclass(frozen=True, slots=True)

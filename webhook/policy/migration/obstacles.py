@@ -16,18 +16,23 @@ LIMIT = 300
 _PASSING = frozenset({"", "ContainerCreating", "PodInitializing"})
 
 
-_WARNING = "Warning"
+_CREATED, _NOT_CREATED = "SuccessfulCreate", "FailedCreate"
 # What the Job controller says first, and the end of the name that its next try has anew: a message that changed with
 # every try would be a new status each time.
 _TRIED = re.compile(r"^Error creating: ")
-_POD_NAME = re.compile(r"""(pods? "[^"\s]{1,253}-)[a-z0-9]{5}(?=")""")
+_POD_NAME = re.compile(r'(pods? "[^"\s]{1,253}-)[a-z0-9]{5}(?=")')
+
+
+def has_ended(pod: JobPod) -> bool:
+    """Tell whether the pod has run, or will never."""
+    return pod.status.phase in {"Succeeded", "Failed"}
 
 
 def obstacle_of(pod: JobPod) -> str:
     """Give ``REASON: what was said``, one line without credentials; empty when the pod runs or has ended."""
-    status = pod.status
-    if status.phase in {"Succeeded", "Failed"}:
+    if has_ended(pod):
         return ""
+    status = pod.status
     for container in (*(status.init_container_statuses or ()), *(status.container_statuses or ())):
         waiting = container.state.waiting
         if waiting is not None and waiting.reason not in _PASSING:
@@ -39,12 +44,12 @@ def obstacle_of(pod: JobPod) -> str:
 
 
 def obstacle_of_job(events: Iterable[JobEvent]) -> str:
-    """Give why a Job has no pod, by what the Job controller told of it; empty when its last word was no warning."""
-    # Of one second, the warning: a pod that was made would have ended the question.
-    newest = max(events, key=lambda event: (event.deprecated_last_timestamp or "", event.type), default=None)
-    if newest is None or newest.type != _WARNING or not newest.reason:
+    """Give why a Job has no pod, by what the Job controller told of it; empty when its last try made one."""
+    tries = (event for event in events if event.reason in {_CREATED, _NOT_CREATED})
+    last = max(tries, key=lambda event: (event.deprecated_last_timestamp or "", event.reason), default=None)
+    if last is None or last.reason == _CREATED:
         return ""
-    return obstacle(newest.reason, _POD_NAME.sub(r"\1…\"", _TRIED.sub("", newest.note)).replace('…""', '…"'))
+    return obstacle(last.reason, _POD_NAME.sub(r"\1…", _TRIED.sub("", last.note)))
 
 
 def obstacle(reason: str, message: str) -> str:

@@ -38,7 +38,7 @@ def target_of(deployment: Deployment, governance: Governance, config_maps: Confi
     if container is None:
         return None
     held = is_held(deployment)
-    announced = "" if held else _announced(governance, container.image)
+    announced = "" if held else announced_image(governance, container.image)
     wanted = msgspec.structs.replace(container, image=announced) if announced else container
     return Target(
         desired=migration_inputs(template.spec, wanted, governance.spec, config_maps),
@@ -48,8 +48,8 @@ def target_of(deployment: Deployment, governance: Governance, config_maps: Confi
     )
 
 
-def _announced(governance: Governance, running: str) -> str:
-    """Give the image that is announced: a Gateway that moves on wins over what a record announced before."""
+def announced_image(governance: Governance, running: str) -> str:
+    """Give the image that is announced, if any: a Gateway that moves on wins over what a record announced."""
     moving = governance.gateway_image not in {"", running}
     return governance.gateway_image if moving else governance.announced
 

@@ -3,7 +3,7 @@
 from webhook.policy.decision import printable
 from webhook.policy.gateway_resource import MigrationStatus
 from webhook.policy.inputs import short
-from webhook.policy.migration.conditions import Remarks
+from webhook.policy.migration.conditions import FOREIGN_JOB, Remarks
 from webhook.policy.migration.observed import Mirror, Observed, Step
 from webhook.policy.record import Phase, RecordStatus, Runner
 
@@ -26,12 +26,14 @@ def remarks(observed: Observed, status: RecordStatus) -> Remarks:
         detail = f"{observed.busy} migrates the same database"
     elif status.phase is Phase.PENDING and observed.external_problem:
         detail = observed.external_problem
+    elif status.phase is Phase.PENDING and observed.refused:
+        detail = observed.refused
     elif status.phase is Phase.RUNNING and observed.job is not None and observed.job.obstacle:
         detail = observed.job.obstacle
     if observed.impostors:
         named = ", ".join(observed.impostors)
         said = f"Job {named} is not ours, whatever it says; it counts for nothing"
-        doubt = ("ForeignJob", printable(said, _DOUBT_LIMIT))
+        doubt = (FOREIGN_JOB, printable(said, _DOUBT_LIMIT))
     elif status.job is not None and status.job.avoided and not status.complete:
         doubt = ("JobNameTaken", f"the name {status.job.avoided} is taken by a Job that is not ours")
     return Remarks(detail, doubt)

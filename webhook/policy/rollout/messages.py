@@ -9,7 +9,6 @@ from webhook.policy.decision import MESSAGE_LIMIT, printable
 from webhook.policy.governance import Governance
 from webhook.policy.inputs import MigrationInputs, short
 from webhook.policy.migration.external import external_name
-from webhook.policy.names import RETRY
 from webhook.policy.reasons import Reason
 from webhook.policy.record import Mode, Phase, Runner
 from webhook.policy.rollout.change import Rollout
@@ -60,12 +59,11 @@ def _next(rollout: Rollout, inputs: MigrationInputs, governance: Governance, rea
     if governance.runner is Runner.EXTERNAL:
         return _next_of_another(rollout, inputs, governance)
     if current and governance.status.phase is Phase.FAILED:
-        retry = f"{RETRY}={short(inputs.spec_hash)}"
-        return f"mend it, then: kubectl annotate gwm {change.name} -n {change.namespace} --overwrite {retry}"
+        return f"mend it, then: schemagate retry {change.name} -n {change.namespace} --wait"
     if _announced(rollout, inputs, governance):
         return f"the migration is on its way, watch it: {_watch(rollout)}"
-    if _by_image(rollout, inputs):
-        return f"start it: {_patch(rollout, {'image': inputs.image})}"
+    if change.old is not None and _by_image(rollout, inputs):
+        return f"start it: {_migrate(rollout, inputs)} --wait"
     return _hold(rollout)
 
 
@@ -82,8 +80,8 @@ def _next_of_another(rollout: Rollout, inputs: MigrationInputs, governance: Gove
     waiting = f"waiting for the operator's or chart's own migration Job {job}"
     if _announced(rollout, inputs, governance):
         return f"{waiting}, watch it: {_watch(rollout)}"
-    if _by_image(rollout, inputs):
-        return f"{waiting}; say what it migrates for: {_patch(rollout, {'image': inputs.image})}"
+    if change.old is not None and _by_image(rollout, inputs):
+        return f"{waiting}; say what it migrates for: {_migrate(rollout, inputs)}"
     return f"{waiting}; {_hold(rollout)}"
 
 
@@ -93,25 +91,36 @@ def _current(inputs: MigrationInputs, governance: Governance) -> bool:
 
 def _announced(rollout: Rollout, inputs: MigrationInputs, governance: Governance) -> bool:
     """Tell whether the controller knows already that these inputs are wanted."""
-    announced = inputs.image in {governance.announced, governance.gateway_image}
+    # As long as there is no Deployment, a Gateway resource alone tells how to migrate.
+    record = governance.announced if rollout.change.old is not None else ""
+    announced = inputs.image in {record, governance.gateway_image}
     return _current(inputs, governance) or (announced and _by_image(rollout, inputs))
 
 
 def _by_image(rollout: Rollout, inputs: MigrationInputs) -> bool:
-    """Tell whether nothing but the image changes."""
-    return rollout.old_inputs is None or _with_image(rollout.old_inputs, inputs.image) == inputs.spec_hash
+    """Tell whether nothing but the image changes; of what is new there is nothing else that could."""
+    if rollout.change.old is None:
+        return True
+    old = rollout.old_inputs
+    return old is not None and _with_image(old, inputs.image) == inputs.spec_hash
 
 
 def _hold(rollout: Rollout) -> str:
     # The controller migrates for stored templates, and of a refused one it knows nothing but the image.
+    more = "the Deployment is new" if rollout.change.old is None else "more than the image changes"
     return (
-        "more than the image changes, which only a stored template can announce; hold it there, and apply it "
-        f"again: {_patch(rollout, {'mode': Mode.HOLD.value})}"
+        f"{more}, which only a stored template can announce; hold it there, and apply it again: "
+        f"{_patch(rollout, {'mode': Mode.HOLD.value})}"
     )
 
 
 def _watch(rollout: Rollout) -> str:
-    return f"kubectl get gwm {rollout.change.name} -n {rollout.change.namespace} -w"
+    return f"schemagate status {rollout.change.name} -n {rollout.change.namespace}"
+
+
+def _migrate(rollout: Rollout, inputs: MigrationInputs) -> str:
+    change = rollout.change
+    return f"schemagate migrate {change.name} -n {change.namespace} --image {shlex.quote(inputs.image)}"
 
 
 def _with_image(inputs: MigrationInputs, image: str) -> str:
