@@ -35,8 +35,8 @@ class Requests:
 class Observed:
     """What is stored and what clients hold. ``leaf`` is the pair that is stored, or why there is none.
 
-    ``published`` is the bundle stored beside it, ``live`` the bundle that each client holds right now, and ``held``
-    says by fingerprint how long all of them have held an authority, on a clock that never jumps.
+    ``published`` is the bundle stored beside it, ``live`` the bundle that each client holds right now,
+    and ``held`` says by fingerprint how long all of them have held an authority, on a clock that never jumps.
     """
 
     trust: Trust | Lost
@@ -52,7 +52,8 @@ class Plan:
     """The next steps. A trust comes alone: store it, observe anew. All else may be done in any order.
 
     ``bundle`` is for the clients named in ``stale``, and is stored beside ``leaf``; ``reason`` says why the trust
-    has a new authority, or why the leaf is new. ``due`` is when to look again, if nothing happens before.
+    has a new authority, or why the leaf is new. ``due`` is when to look again, if nothing happens before; ``done``
+    are the requests that these steps fulfil.
     """
 
     due: datetime
@@ -62,13 +63,14 @@ class Plan:
     leaf: KeyPair | None = None
     reason: Reason | None = None
     waiting: str = ""
+    done: Requests = Requests()
 
 
 def plan(observed: Observed, policy: Policy, now: datetime) -> Plan:
     """Give the next steps."""
-    changed, reason = _trust(observed, policy, now)
+    changed = _trust(observed, policy, now) or _requested(observed, policy, now)
     if changed is not None:
-        return Plan(now, trust=changed, reason=reason)
+        return changed
     trust = observed.trust
     assert isinstance(trust, Trust)  # noqa: S101 # a lost one was replaced above
     wanted = _bundle(trust, policy, now)
@@ -92,36 +94,44 @@ def plan(observed: Observed, policy: Policy, now: datetime) -> Plan:
     pair = issuer.issue(
         policy.names.dns, now=now, lifetime=policy.leaf_lifetime, ip_addresses=policy.names.addresses
     )
-    return Plan(now, bundle=bundle, stale=stale, leaf=pair, reason=why)
+    return Plan(now, bundle=bundle, stale=stale, leaf=pair, reason=why, done=Requests(leaf=True))
 
 
-def _trust(observed: Observed, policy: Policy, now: datetime) -> tuple[Trust | None, Reason | None]:
-    """Give the authorities to store, and why there is a new one; None when they are as they should be."""
+def _trust(observed: Observed, policy: Policy, now: datetime) -> Plan | None:
+    """Give the plan when authorities are lost, unknown, due or gone; None when they are as they should be."""
     trust = observed.trust
     if isinstance(trust, Lost):
         created = _created(policy, now)
         left = (*trust.certificates, *_around(observed))
         kept = tuple({fingerprint(old): old for old in left if _lives(old, policy, now)}.values())
-        return Trust(created, None, kept, {created.fingerprint: _NEVER}), trust.reason
+        return Plan(now, trust=Trust(created, None, kept, {created.fingerprint: _NEVER}), reason=trust.reason)
     adopted = _adopted(observed, trust, policy, now)
     if adopted:
-        return replace(trust, previous=(*trust.previous, *adopted)), None
+        return Plan(now, trust=replace(trust, previous=(*trust.previous, *adopted)))
     following = trust.next
-    if following is not None and (why := ageing(following.pair, now)) is not None:
-        # It never issued a leaf: another takes its place.
-        aside = replace(trust, next=None, previous=(certificate_of(following), *trust.previous))
-        return _with_next(aside, policy, now), why
     if following is None:
-        forced = Reason.FORCED if observed.requests.authority else None
-        why = ageing(trust.current.pair, now) or forced
-        if why is not None:
-            return _with_next(trust, policy, now), why
-    if observed.requests.prune:
-        pruned = _pruned(observed, trust)
-        if pruned != trust:
-            return pruned, None
+        why = ageing(trust.current.pair, now)
+    elif why := ageing(following.pair, now):
+        # It never issued a leaf: another takes its place.
+        trust = replace(trust, next=None, previous=(certificate_of(following), *trust.previous))
+    if why is not None:
+        return Plan(now, trust=_with_next(trust, policy, now), reason=why)
     gone = _gone(observed, trust, policy, now)
-    return (trust.without(gone), None) if gone else (None, None)
+    return Plan(now, trust=trust.without(gone)) if gone else None
+
+
+def _requested(observed: Observed, policy: Policy, now: datetime) -> Plan | None:
+    """Give the plan when somebody asks for another set of authorities."""
+    trust = observed.trust
+    assert isinstance(trust, Trust)  # noqa: S101 # a lost one was replaced
+    if observed.requests.authority:
+        done = Requests(authority=True)
+        if trust.next is not None:
+            return Plan(now, trust=trust, done=done)  # a new one is on its way
+        return Plan(now, trust=_with_next(trust, policy, now), reason=Reason.FORCED, done=done)
+    if observed.requests.prune and isinstance(observed.leaf, KeyPair):
+        return Plan(now, trust=_pruned(observed.leaf, trust), done=Requests(prune=True))
+    return None
 
 
 def _created(policy: Policy, now: datetime) -> CertificateAuthority:
@@ -159,12 +169,10 @@ def _adopted(observed: Observed, trust: Trust, policy: Policy, now: datetime) ->
     )
 
 
-def _pruned(observed: Observed, trust: Trust) -> Trust:
+def _pruned(leaf: KeyPair, trust: Trust) -> Trust:
     """Give what it becomes when all old authorities but that of the stored leaf are to be forgotten at once."""
-    if isinstance(observed.leaf, Reason):
-        return trust
-    leaf = leaf_of(observed.leaf)
-    at_once = {fingerprint(old): _NEVER for old in trust.previous if not issued_by(leaf, old)}
+    certificate = leaf_of(leaf)
+    at_once = {fingerprint(old): _NEVER for old in trust.previous if not issued_by(certificate, old)}
     return replace(trust, ends={**trust.ends, **at_once})
 
 
@@ -207,7 +215,7 @@ def _leaf_reason(observed: Observed, trust: Trust, policy: Policy, now: datetime
 def _obstacle(
     observed: Observed, trust: Trust, issuer: CertificateAuthority, policy: Policy, now: datetime
 ) -> tuple[str, timedelta]:
-    """Say what keeps a leaf of this authority from being shown, and how long to wait for it; "" when nothing does."""
+    """Say what keeps a leaf of this authority from being shown, "" when nothing does, and how long to wait."""
     if not observed.live:
         return "", timedelta()  # nobody asks yet
     name = issuer.fingerprint
@@ -225,7 +233,7 @@ def _obstacle(
 
 
 def _announced(trust: Trust, issuer: CertificateAuthority, policy: Policy, now: datetime) -> Trust:
-    """Give the trust to store before this authority issues: it is the current one, and how long its leaf may live."""
+    """Give the trust to store before this authority issues: it is current, and its leaf may live so long."""
     promoted = trust.promoted() if issuer is trust.next else trust
     certificate = certificate_of(issuer)
     end = min(now + policy.leaf_lifetime, certificate.not_valid_after_utc)

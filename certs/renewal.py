@@ -1,4 +1,4 @@
-"""When a certificate is renewed, and why: a policy, the reasons, and a moment that each certificate fixes itself."""
+"""When a certificate is renewed, and why: policy, reasons, and a moment that each certificate fixes itself."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta

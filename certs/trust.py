@@ -29,8 +29,8 @@ ENDS: Final = "ends.json"
 class Trust:
     """``current`` issues; ``next`` will, once all clients hold it; of those before it only certificates are left.
 
-    ``ends`` says by fingerprint when the last leaf ends that an authority issued; whoever is missing in it may have
-    issued leaves that live as long as itself.
+    ``ends`` says by fingerprint when the last leaf ends that an authority issued; whoever is missing in it may
+    have issued leaves that live as long as itself.
     """
 
     current: CertificateAuthority

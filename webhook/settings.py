@@ -46,7 +46,7 @@ class Settings(BaseSettings):
         float, Field(ge=3, le=300, description="how long a Lease outlives its holder; renewed four times in it")
     ] = 15.0
     watch_idle_seconds: Annotated[
-        float, Field(ge=5, le=300, description="after how long a silence a watch counts as dead and is opened anew")
+        float, Field(ge=5, le=300, description="silence after which a watch counts as dead and is opened anew")
     ] = 55.0
     workers: Annotated[int, Field(ge=1, le=64, description="Deployments reconciled side by side")] = 4
     gather_seconds: Annotated[

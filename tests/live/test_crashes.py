@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+import signal
 import time
 from collections import defaultdict
 from collections.abc import AsyncIterator
@@ -12,9 +13,9 @@ import pytest
 from tests.controlplane.calls import CallProxy, forever
 from tests.controlplane.client import Client, until
 from tests.controlplane.cluster import ControlPlane
-from tests.live.faults import LEASE, Audit, fleet, migrate
+from tests.live.faults import LEASE, Audit, fleet, guarded, leads, migrate, tell
 from tests.live.installation import Installation
-from tests.live.world import World, condition
+from tests.live.world import NEW, World, condition
 from webhook.policy.names import MIGRATED
 
 Point = tuple[int, Literal["before", "after"]]
@@ -69,8 +70,8 @@ async def proxy(control_plane: ControlPlane) -> AsyncIterator[CallProxy]:
 
 async def crashed(
     installation: Installation, proxy: CallProxy, worlds: list[World], points: list[Point], *, events: bool = False
-) -> float:
-    """Kill a controller at all of these points at once, start another; gives the seconds until all is complete."""
+) -> None:
+    """Kill a controller at all of these points at once, start another, wait until all is complete."""
     names = [world.namespace for world in worlds]
     held = Held(proxy, dict(zip(names, points, strict=True)), events=events)
     # A slow test machine must not let a held write time out; workers: those held must not keep the others waiting.
@@ -89,11 +90,12 @@ async def crashed(
     await worlds[0].admin.delete(LEASE)
     started = time.monotonic()
     second = await asyncio.to_thread(installation.start, "controller", lease_seconds=15)
+    ready = time.monotonic() - started
     await asyncio.gather(*migrations)
     seconds = time.monotonic() - started
+    tell(f"the new controller was ready after {ready:.1f} s, all was complete after {seconds:.1f} s")
     await until(lambda: _all_marked(worlds), what="all Deployments are told")
-    await asyncio.to_thread(second.component.stop, 15)
-    return seconds
+    await asyncio.to_thread(second.component.stop, signal.SIGTERM)
 
 
 async def _all_marked(worlds: list[World]) -> bool:
@@ -128,16 +130,16 @@ async def test_killed_before_and_after_every_write_a_migration_runs_once(
         replica = await asyncio.to_thread(no_controller.start, "controller", server=proxy.url, lease_seconds=15)
         await migrate(alone)
         await until(lambda: _all_marked([alone]))
-        await asyncio.to_thread(replica.component.stop, 15)
+        await asyncio.to_thread(replica.component.stop, signal.SIGTERM)
         writes = held.written[alone.namespace]
-    print("writes of a migration:", *(re.sub(r".*/fleet-[^/]+/", "", path) for path in writes), sep="\n  ")
+    tell("writes of a migration: " + ", ".join(re.sub(r"/.*/fleet-[^/]+/", "", write) for write in writes))
     assert len(writes) >= 6
 
     points: list[Point] = [(write, side) for write in range(1, len(writes) + 1) for side in ("before", "after")]
     async with fleet(admin, control_plane, len(points)) as worlds:
-        seconds = await crashed(no_controller, proxy, worlds, points)
+        await crashed(no_controller, proxy, worlds, points)
         duplicates = await check(worlds, audit)
-    print(f"{len(points)} crashes, {duplicates} duplicates, all complete {seconds:.1f} s after the restart began")
+    tell(f"{len(points)} crashes, {duplicates} duplicates")
 
 
 @pytest.mark.parametrize("side", ["before", "after"])
@@ -150,6 +152,39 @@ async def test_killed_at_an_event_a_migration_runs_once(
 ) -> None:
     audit = Audit(control_plane)
     async with fleet(admin, control_plane, 1) as worlds:
-        seconds = await crashed(no_controller, proxy, worlds, [(1, side)], events=True)
+        await crashed(no_controller, proxy, worlds, [(1, side)], events=True)
         await check(worlds, audit)
-    print(f"complete {seconds:.1f} s after the restart began")
+
+
+async def test_a_create_whose_fate_is_unknown_is_made_once(
+    no_controller: Installation, proxy: CallProxy, world: World, control_plane: ControlPlane
+) -> None:
+    audit = Audit(control_plane)
+    gave_up = asyncio.Event()
+
+    async def before(number: int, method: str, path: str) -> None:
+        if method == "POST" and path.endswith("/jobs") and not frozen:
+            frozen.append(number)
+            await asyncio.to_thread(control_plane.freeze, "etcd")
+            asyncio.current_task().add_done_callback(lambda _: gave_up.set())  # type: ignore[union-attr]
+
+    frozen: list[int] = []
+    replica = await asyncio.to_thread(no_controller.start, "controller", server=proxy.url, lease_seconds=6)
+    await until(lambda: leads(replica))
+    await guarded(world)
+    proxy.before = before
+    await world.wants(NEW)
+    try:
+        # The API server is amid the write when its caller has waited long enough.
+        await asyncio.wait_for(gave_up.wait(), 60)
+    finally:
+        control_plane.thaw("etcd")
+    await until(lambda: leads(replica), 60)
+    await world.reaches("Complete", image=NEW, seconds=60)
+    answered = [call.status for call in proxy.calls if call.method == "POST" and call.path.endswith("/jobs")]
+    tell(f"answers to the creates of the Job (None: nobody waited for it): {answered}")
+    assert answered[0] is None
+    await until(lambda: _all_marked([world]))
+    await check([world], audit)
+    replica.component.check()
+    await asyncio.to_thread(replica.component.stop, signal.SIGTERM)

@@ -28,7 +28,7 @@ POLICIES = [item for item in manifests("50-fence.yaml") if item["kind"] == "Vali
 
 @pytest.fixture
 async def account(world: World, installation: Installation) -> AsyncIterator[Client]:
-    """Give a client with the controller's token, and every right in the test's namespace: only the fence is left."""
+    """Give a client with the controller's token and every right in the namespace: only the fence is left."""
     await world.admin.post(
         f"/apis/rbac.authorization.k8s.io/v1/namespaces/{world.namespace}/rolebindings",
         {

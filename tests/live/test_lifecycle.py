@@ -8,9 +8,7 @@ from webhook.policy.names import ENFORCE, MIGRATION_JOB
 ASKS = {MIGRATION_JOB: "enabled"}
 
 
-async def test_of_many_changes_while_a_job_runs_only_the_newest_follows(
-    world: World, controller: Replica
-) -> None:
+async def test_of_many_changes_while_a_job_runs_only_the_newest_follows(world: World, controller: Replica) -> None:
     await world.operator_gateway(**ASKS)
     await world.reaches("Complete", image=OLD)
     await world.wants(f"{NEW}-slow")

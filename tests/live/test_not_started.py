@@ -100,7 +100,11 @@ async def test_a_job_that_cannot_be_created(world: World, controller: Replica) -
     await world.wants(NEW)
     await says(world, "Progressing", "MigrationPending", "JobNotCreated: ", "exceeded quota: none")
     assert "is Pending" in await world.denial("ssg", NEW)
-    tries = [event for event in calls(world, since) if (event["verb"], event["objectRef"]["resource"]) == ("create", "jobs")]
+    tries = [
+        event
+        for event in calls(world, since)
+        if (event["verb"], event["objectRef"]["resource"]) == ("create", "jobs")
+    ]
     assert 0 < len(tries) < 15
 
     await world.admin.delete(f"/api/v1/namespaces/{world.namespace}/resourcequotas/none")

@@ -20,11 +20,15 @@ SIDECAR = {"name": "proxy", "image": "envoy:1"}
 LICENSE_FOLDER = LICENSE_PATH.rpartition("/license/")[0]
 
 
+def mounted(path: str) -> dict[str, Any]:
+    return container(volumeMounts=[{"name": "l", "mountPath": path}])
+
+
 def spelled(tail: str) -> dict[str, Any]:
-    return container(volumeMounts=[{"name": "l", "mountPath": LICENSE_FOLDER + tail}])
+    return mounted(LICENSE_FOLDER + tail)
 
 
-OTHER_MOUNT = container(volumeMounts=[{"name": "l", "mountPath": LICENSE_PATH + ".bak"}])
+OTHER_MOUNT = mounted(LICENSE_PATH + ".bak")
 FOUND: dict[str, tuple[Any, str | None, int | None]] = {
     "the operator puts it first": ([container(), SIDECAR], None, 0),
     "the chart puts it last": ([SIDECAR, container()], None, 1),
@@ -34,6 +38,8 @@ FOUND: dict[str, tuple[Any, str | None, int | None]] = {
     "an annotation that names nothing, no license": ([SIDECAR], "gone", None),
     "the license path spelled otherwise": ([SIDECAR, spelled("/license//license.xml/")], None, 1),
     "the license path with dots": ([spelled("/./license/../license/license.xml")], None, 0),
+    "the license path from a doubled root": ([mounted("/" + LICENSE_PATH)], None, 0),
+    "the license path without a root": ([mounted(LICENSE_PATH.removeprefix("/"))], None, 0),
     "no license": ([SIDECAR], None, None),
     "a mount nearby": ([OTHER_MOUNT], None, None),
     "no containers": ([], None, None),

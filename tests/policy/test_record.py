@@ -139,9 +139,12 @@ def test_names_on_the_wire() -> None:
     )
     wire = Record(namespace="a", name="b", status=status).to_manifest()["status"]
     assert wire == {
-        "completedHashes": [{"hash": HASH, "imageID": "i", "jobUID": "j", "podUID": "p"}],
+        "observedGeneration": 0,
+        "complete": False,
+        "completedHashes": [{"hash": HASH, "imageID": "i", "evidence": "Job", "jobUID": "j", "podUID": "p"}],
         "failure": {"class": "LockHeld", "logTail": "tail"},
         "job": {"name": "n", "attempts": 2},
+        "rejections": {"count": 0},
     }
 
 

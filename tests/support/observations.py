@@ -33,14 +33,16 @@ def inputs(image: str = IMAGE, **tweak: Any) -> MigrationInputs:
 A, B, C = inputs(IMAGE), inputs(NEXT_IMAGE), inputs("docker.io/caapim/gateway:11.4.0")
 
 
-def governance(*, problem: str | None = None, **spec: Any) -> Governance:
+def governance(
+    *, problem: str | None = None, first_install: FirstInstall = FirstInstall.MIGRATE, **spec: Any
+) -> Governance:
     """Governed by a record of its own."""
     return Governance(
         source=Source.RECORD,
         spec=RecordSpec(**spec),
         status=RecordStatus(),
         mode=Mode.REJECT,
-        first_install=FirstInstall.MIGRATE,
+        first_install=first_install,
         problem=problem,
         runner=spec.get("runner") or Runner.SCHEMAGATE,
     )

@@ -203,9 +203,18 @@ class DeploymentSpec(View, frozen=True):
     template: msgspec.Raw = msgspec.Raw(b"{}")
 
 
+class DeploymentCondition(View, frozen=True):
+    """What is read of a condition of a Deployment."""
+
+    type: str = ""
+    status: str = ""
+    reason: str = ""
+
+
 class DeploymentStatus(View, frozen=True):
     """What is read of a Deployment's status."""
 
+    conditions: tuple[DeploymentCondition, ...] | None = None
     observed_generation: int = 0
     replicas: int = 0
     updated_replicas: int = 0

@@ -101,16 +101,29 @@ class Record:
             "kind": RECORD_KIND,
             "metadata": meta,
             "spec": _SPEC.dump_python(self.spec, mode="json", by_alias=True, exclude_defaults=True),
-            "status": _without_gaps(_STATUS.dump_python(self.status, mode="json", by_alias=True)),
+            "status": _filled(
+                _STATUS.dump_python(self.status, mode="json", by_alias=True),
+                _STATUS.dump_python(self.status, mode="json", by_alias=True, exclude_defaults=True),
+            ),
         }
 
 
-def _without_gaps(value: Any) -> Any:
-    """Drop what is absent or empty. Defaults stay written out: what was observed must not change with them."""
-    if isinstance(value, dict):
-        kept = {name: _without_gaps(item) for name, item in value.items()}
-        return {name: item for name, item in kept.items() if item is not None and item not in ("", [], {})}
-    return [_without_gaps(item) for item in value] if isinstance(value, list) else value
+def _filled(whole: Any, sparse: Any) -> Any:
+    """Give ``whole`` without what is empty by default.
+
+    Other defaults are written out: what was observed must not change when they do.
+    """
+    if isinstance(whole, dict):
+        told: dict[str, Any] = sparse if isinstance(sparse, dict) else {}
+        return {
+            name: _filled(item, told.get(name))
+            for name, item in whole.items()
+            if name in told or item not in (None, "", [], {})
+        }
+    if isinstance(whole, list):
+        same = sparse if isinstance(sparse, list) else [None] * len(whole)
+        return [_filled(item, like) for item, like in zip(whole, same, strict=True)]
+    return whole
 
 
 _SPEC = TypeAdapter(RecordSpec)

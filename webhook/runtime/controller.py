@@ -109,6 +109,8 @@ class ControllerProcess:
 
     async def _take_in(self) -> None:
         """Take in what webhooks hand over, a moment after it arrives."""
+        # While nobody led, rollouts may have been turned away whose records are still to be made.
+        await self._queue.settle()
         while True:
             self._arrived.clear()
             for received in self._inbox.waiting():

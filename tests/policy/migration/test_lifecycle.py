@@ -38,6 +38,7 @@ from webhook.policy.record import (
     Evidence,
     Failure,
     FailureClass,
+    FirstInstall,
     Phase,
     RecordStatus,
     Runner,
@@ -48,6 +49,10 @@ SECOND = reference(B, attempts=2)
 BROKEN = Failure(classification=FailureClass.CHANGESET_FAILED, message="changeset 7 failed", log_tail="tail")
 VANISHED = Failure(classification=FailureClass.JOB_VANISHED, message="gone")
 ACTIVE, SUCCEEDED, FAILED = JobPhase.ACTIVE, JobPhase.SUCCEEDED, JobPhase.FAILED
+
+FIRST_PODS = governance(first_install=FirstInstall.GATEWAY)
+AWAITING = RecordStatus(phase=Phase.PENDING, spec_hash=A.spec_hash, image=A.image, jdbc_url=A.jdbc_url)
+MOVED = inputs(jdbc_url="jdbc:mysql://other:3306/ssg")
 
 
 def failed(failure: Failure = BROKEN) -> RecordStatus:
@@ -76,6 +81,37 @@ ARROWS = {
         observed(target=target(A, settled=False)),
         Phase.PENDING,
         (CreateJob(reference(A)),),
+    ),
+    "the first pods are on their way and migrate by themselves": (
+        observed(target=target(A, settled=False, installing=True), governance=FIRST_PODS),
+        Phase.PENDING,
+        (),
+    ),
+    "first pods are on their way behind a Job": (
+        observed(target=target(A, settled=False, installing=True)),
+        Phase.PENDING,
+        (CreateJob(reference(A)),),
+    ),
+    "first pods that never came": (
+        observed(AWAITING, target=target(A, settled=False), governance=FIRST_PODS),
+        Phase.PENDING,
+        (CreateJob(reference(A)),),
+    ),
+    "first pods that came": (observed(AWAITING, target=target(A), governance=FIRST_PODS), Phase.COMPLETE, ()),
+    "first pods that came in skip": (
+        observed(AWAITING, target=target(A), governance=FIRST_PODS, skipping=True),
+        Phase.PENDING,
+        (CreateJob(reference(A)),),
+    ),
+    "a database that moved while the first pods were on their way": (
+        observed(AWAITING, target=target(MOVED, MOVED), governance=FIRST_PODS),
+        Phase.PENDING,
+        (CreateJob(reference(MOVED)),),
+    ),
+    "another image announced while the first pods are on their way": (
+        observed(AWAITING, target=target(B, settled=False, installing=True), governance=FIRST_PODS),
+        Phase.PENDING,
+        (CreateJob(INTENT),),
     ),
     "no baseline from pods in skip": (
         observed(target=target(A), skipping=True),

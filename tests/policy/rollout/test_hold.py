@@ -52,7 +52,7 @@ def test_what_waits_is_paused_and_marked(new: dict[str, Any], old: dict[str, Any
 def test_the_user_is_told_once() -> None:
     found = held(NEXT, OLD)
     assert found.warnings == (
-        f"schemagate: rollout held (paused) until migration {MARK} is complete: kubectl get gwm ssg -n team-a -w",
+        f"schemagate: rollout held (paused) until migration {MARK} is complete: schemagate status ssg -n team-a",
     )
     assert held(apply(NEXT, found), OLD).warnings == ()
     assert found.audit["decision"] == "hold"

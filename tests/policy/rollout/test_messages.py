@@ -68,7 +68,7 @@ EXTERNAL_STATES: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
     "not announced, as by a chart": (
         {},
         {},
-        f'has not run; {OTHERS}; say what it migrates for: {PATCH} \'{{"spec":{{"image":"{NEXT_IMAGE}"}}}}\'',
+        f"has not run; {OTHERS}; say what it migrates for: {MIGRATE.removesuffix(' --wait')}",
     ),
     "failed": (
         {},

@@ -209,7 +209,7 @@ def test_a_refused_bypass_is_told_with_the_denial(tweak: dict[str, str], authori
 
 
 def test_the_reason_for_refusal_is_not_cut_off() -> None:
-    new = breaking(deployment(container(image="r/" + "x" * 3000)), reason="")
+    new = breaking(deployment(container(image="r/" + "x" * 1020)), reason="")
     found = decide(rollout(new, OLD))
     assert len(found.message) == MESSAGE_LIMIT
     assert found.message.endswith("bypass not honoured: schemagate.io/bypass-reason is empty")

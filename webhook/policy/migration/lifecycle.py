@@ -29,6 +29,7 @@ from webhook.policy.migration.observed import (
     Plan,
     Step,
     Unpause,
+    awaits_first_pods,
     end_is_noted,
     ended_badly,
 )
@@ -39,6 +40,7 @@ from webhook.policy.record import (
     Evidence,
     Failure,
     FailureClass,
+    FirstInstall,
     JobReference,
     Phase,
     RecordStatus,
@@ -100,6 +102,8 @@ def _decide(observed: Observed) -> Plan:
         return _complete(observed, wanted)
     if governance.runner is Runner.EXTERNAL and active is None:
         return _external(observed, wanted)
+    if governance.first_install is FirstInstall.GATEWAY and _installing(observed, wanted):
+        return Plan(_fresh(observed.record.status, wanted, Phase.PENDING))
     return _migrate(observed, wanted)
 
 
@@ -133,7 +137,7 @@ def _adopt(observed: Observed) -> RecordStatus:
         return status
     if status.completion(running.spec_hash) is not None:
         return status
-    baseline = not status.spec_hash and not status.completed_hashes and not observed.skipping
+    baseline = _unknown(observed, running) and not observed.skipping
     rolled_out = all(done.image != running.image for done in status.completed_hashes)
     if not baseline and not (observed.self_migrated and rolled_out):
         return status
@@ -145,6 +149,20 @@ def _adopt(observed: Observed) -> RecordStatus:
         evidence=Evidence.ADOPTED,
     )
     return _completed(status, done)
+
+
+def _installing(observed: Observed, wanted: MigrationInputs) -> bool:
+    """Tell whether the first pods are on their way: they migrate by themselves, and a Job would get in between."""
+    target = observed.target
+    first = target is not None and target.installing and target.running == wanted
+    return first and _unknown(observed, wanted)
+
+
+def _unknown(observed: Observed, inputs: MigrationInputs) -> bool:
+    """Tell whether the record is new, or has done nothing yet but wait for the first pods of these inputs."""
+    status = observed.record.status
+    waited = awaits_first_pods(observed, status) and status.spec_hash == inputs.spec_hash
+    return not status.completed_hashes and (not status.spec_hash or waited)
 
 
 def _complete(observed: Observed, inputs: MigrationInputs) -> Plan:

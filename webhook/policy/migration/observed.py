@@ -7,7 +7,7 @@ from enum import StrEnum
 from webhook.policy.gateway_resource import MigrationStatus
 from webhook.policy.governance import Governance
 from webhook.policy.migration.target import Target
-from webhook.policy.record import Failure, FailureClass, JobReference, Record, RecordStatus
+from webhook.policy.record import Failure, FailureClass, JobReference, Phase, Record, RecordStatus, Runner
 
 
 class JobPhase(StrEnum):
@@ -87,6 +87,12 @@ class Observed:
     impostors: tuple[str, ...] = ()
     mirror: MigrationStatus | None = None
     refused: str = ""
+
+
+def awaits_first_pods(observed: Observed, status: RecordStatus) -> bool:
+    """Tell whether the status waits for pods that migrate by themselves: ours for a Job says which one."""
+    waits = status.phase is Phase.PENDING and status.job is None and not status.completed_hashes
+    return waits and observed.governance is not None and observed.governance.runner is Runner.SCHEMAGATE
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,13 +18,15 @@ class Target:
 
     ``running`` belongs to the stored template; ``desired`` to the image that a record or Gateway announces, or
     to the stored template where nothing else is announced. Both are None without a database. ``held`` says
-    that we paused it; ``settled`` that every replica runs the stored template, with one at least.
+    that we paused it; ``settled`` that every replica runs the stored template, with one at least; ``installing``
+    that its very first pods are on their way.
     """
 
     desired: MigrationInputs | None
     running: MigrationInputs | None
     held: bool = False
     settled: bool = False
+    installing: bool = False
 
 
 def target_of(deployment: Deployment, governance: Governance, config_maps: ConfigMaps) -> Target | None:
@@ -45,6 +47,7 @@ def target_of(deployment: Deployment, governance: Governance, config_maps: Confi
         running=migration_inputs(template.spec, container, governance.spec, config_maps),
         held=held,
         settled=is_settled(deployment),
+        installing=is_installing(deployment),
     )
 
 
@@ -67,3 +70,15 @@ def is_settled(deployment: Deployment) -> bool:
         and status.observed_generation >= deployment.metadata.generation
         and 0 < status.replicas == status.updated_replicas == status.available_replicas
     )
+
+
+def is_installing(deployment: Deployment) -> bool:
+    """Tell whether the first pods of a Deployment, as it was created, are on their way and nobody gave them up.
+
+    The Deployment controller says when they have been there (NewReplicaSetAvailable) and when they are overdue
+    (status False).
+    """
+    rollout = next((item for item in deployment.status.conditions or () if item.type == "Progressing"), None)
+    over = rollout is not None and (rollout.status == "False" or rollout.reason == "NewReplicaSetAvailable")
+    idle = deployment.spec.paused or deployment.spec.replicas == 0
+    return deployment.metadata.generation == 1 and not over and not idle and not is_settled(deployment)

@@ -4,7 +4,7 @@ from webhook.policy.decision import printable
 from webhook.policy.gateway_resource import MigrationStatus
 from webhook.policy.inputs import short
 from webhook.policy.migration.conditions import FOREIGN_JOB, Remarks
-from webhook.policy.migration.observed import Mirror, Observed, Step
+from webhook.policy.migration.observed import Mirror, Observed, Step, awaits_first_pods
 from webhook.policy.record import Phase, RecordStatus, Runner
 
 _DOUBT_LIMIT = 512
@@ -28,6 +28,8 @@ def remarks(observed: Observed, status: RecordStatus) -> Remarks:
         detail = observed.external_problem
     elif status.phase is Phase.PENDING and observed.refused:
         detail = observed.refused
+    elif awaits_first_pods(observed, status):
+        detail = "the first pods are on their way, and migrate by themselves"
     elif status.phase is Phase.RUNNING and observed.job is not None and observed.job.obstacle:
         detail = observed.job.obstacle
     if observed.impostors:

@@ -24,7 +24,7 @@ def hold(rollout: Rollout, decision: Decision) -> Decision:
     mark = short(rollout.inputs.spec_hash)
     warning = printable(
         f"schemagate: rollout held (paused) until migration {mark} is complete: "
-        f"kubectl get gwm {rollout.change.name} -n {rollout.change.namespace} -w",
+        f"schemagate status {rollout.change.name} -n {rollout.change.namespace}",
         WARNING_LIMIT,
     )
     return msgspec.structs.replace(

@@ -1,0 +1,182 @@
+"""P30: whatever happens in whatever order, every client verifies every certificate that is served."""
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
+
+from certs import CertificateAuthority, KeyPair
+from certs.bundle import encoded, leaf_of, valid, verifies
+from certs.choice import Holding
+from certs.plan import Observed, Plan, Requests, plan
+from certs.renewal import Policy, Reason
+from certs.trust import Trust, certificate_of
+from tests.certs.rotations import CLIENTS, POLICY, START, Broken, Rotation, renamed, settled
+
+DAY = timedelta(days=1)
+EXAMPLES = settings.default.max_examples // 5 if settings.default else 40
+STRANGER = CertificateAuthority.create("somebody else", now=START, lifetime=20 * 365 * DAY)
+
+
+class Certificates(RuleBasedStateMachine):
+    """The leader may stop between any two writes; servers look when they like; storage and clocks do as they like."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.world = settled()
+        self.backup = (self.world.authorities, self.world.leaf)
+
+    @rule(parts=st.integers(0, 4))
+    def lead(self, parts: int) -> None:
+        self.world.step(parts)
+
+    @rule()
+    def lead_on(self) -> None:
+        for _ in range(4):
+            self.world.step()
+
+    @rule()
+    def another_leads(self) -> None:
+        self.world.holding = Holding()
+
+    @rule(server=st.integers(0, 2))
+    def notice(self, server: int) -> None:
+        self.world.notice(server)
+
+    @rule(server=st.integers(0, 2))
+    def restart(self, server: int) -> None:
+        self.world.servers[server] = None
+        self.world.notice(server)
+
+    @rule(seconds=st.sampled_from([1, 30, 61, 3600, 86400, 20 * 86400, 65 * 86400]))
+    def pass_time(self, seconds: float) -> None:
+        self.world.pass_time(seconds)
+
+    @rule(by=st.sampled_from([timedelta(minutes=-10), timedelta(days=8)]))
+    def jump(self, by: timedelta) -> None:
+        self.world.jump(by)
+
+    @rule(leaf=st.booleans(), authority=st.booleans())
+    def ask(self, leaf: bool, authority: bool) -> None:
+        self.world.requests = replace(self.world.requests, leaf=leaf, authority=authority)
+
+    @rule(names=st.sampled_from([("gate",), ("gate", "gate.other.svc")]))
+    def rename(self, names: tuple[str, ...]) -> None:
+        self.world.policy = renamed(POLICY, *names)
+
+    @rule()
+    def lose_authorities(self) -> None:
+        self.world.authorities = None
+
+    @rule()
+    def lose_leaf(self) -> None:
+        self.world.leaf = None
+
+    @rule(name=st.sampled_from(["ca.crt", "ca.key", "next.crt", "previous.crt", "ends.json"]), at=st.integers(0, 900))
+    def damage_authorities(self, name: str, at: int) -> None:
+        stored = self.world.authorities
+        if stored is not None and name in stored:
+            self.world.authorities = {**stored, name: stored[name][:at]}
+
+    @rule(name=st.sampled_from(["tls.crt", "tls.key", "ca.crt"]), at=st.integers(0, 900))
+    def damage_leaf(self, name: str, at: int) -> None:
+        if self.world.leaf is not None:
+            self.world.leaf = {**self.world.leaf, name: self.world.leaf[name][:at]}
+
+    @rule()
+    def mix_up_keys(self) -> None:
+        if self.world.leaf is not None:
+            other = STRANGER.issue(["gate"], now=START, lifetime=DAY)
+            self.world.leaf = {**self.world.leaf, "tls.key": other.private_key}
+
+    @rule()
+    def plant_leaf(self) -> None:
+        pair = STRANGER.issue(["gate"], now=START, lifetime=3000 * DAY)
+        self.world.leaf = {"tls.crt": pair.certificate_chain, "tls.key": pair.private_key, "ca.crt": b""}
+
+    @rule()
+    def back_up(self) -> None:
+        self.backup = (self.world.authorities, self.world.leaf)
+
+    @rule()
+    def restore(self) -> None:
+        self.world.authorities, self.world.leaf = self.backup
+
+    @rule(clients=st.sets(st.sampled_from(CLIENTS), min_size=1))
+    def blank(self, clients: set[str]) -> None:
+        self.world.live |= dict.fromkeys(clients, b"")
+        self.world.excused = True
+
+    @rule(clients=st.sets(st.sampled_from(CLIENTS), min_size=1), alone=st.booleans())
+    def drift(self, clients: set[str], alone: bool) -> None:
+        for client in clients:
+            self.world.live[client] = STRANGER.certificate_pem + (b"" if alone else self.world.live[client])
+        self.world.excused = True
+
+    @rule()
+    def recover(self) -> None:
+        self.world.settle()
+
+    @invariant()
+    def accepted(self) -> None:
+        self.world.check()
+
+    def teardown(self) -> None:
+        """Whatever happened: left alone, it heals, and then nothing more is written."""
+        self.world.settle()
+        before = self.world.writes
+        self.world.step()
+        assert self.world.writes == before
+
+
+def test_every_client_accepts_every_certificate_that_is_served() -> None:
+    run_state_machine_as_test(Certificates, settings=settings(max_examples=EXAMPLES, stateful_step_count=30))
+
+
+def leaf_first(observed: Observed, policy: Policy, now: datetime) -> Plan:
+    """The naive order that shows a leaf of the new authority at once, and tells the clients afterwards."""
+    planned = plan(observed, policy, now)
+    if isinstance(observed.trust, Trust) and observed.trust.next is not None:
+        return Plan(now, trust=observed.trust.promoted())
+    if isinstance(observed.trust, Trust) and isinstance(observed.leaf, KeyPair):
+        issuer = observed.trust.current
+        if not verifies(issuer.certificate_pem, observed.leaf, now):
+            pair = issuer.issue(policy.names.dns, now=now, lifetime=policy.leaf_lifetime)
+            return Plan(now, bundle=planned.bundle, leaf=pair)
+    return planned
+
+
+def authority_replaced(observed: Observed, policy: Policy, now: datetime) -> Plan:
+    """The naive order that gives all clients the new authority alone, and issues its leaf afterwards."""
+    trust = observed.trust
+    if isinstance(trust, Trust) and (trust.next is not None or trust.previous):
+        if trust.next is not None:
+            return Plan(now, trust=trust.promoted())
+        bundle = encoded([certificate_of(trust.current)])
+        stale = tuple(name for name, live in observed.live.items() if live != bundle)
+        if stale:
+            return Plan(now, bundle=bundle, stale=stale)
+    return plan(observed, policy, now)
+
+
+@pytest.mark.parametrize("naive", [leaf_first, authority_replaced])
+def test_the_naive_orders_break_it(naive: object) -> None:
+    world = settled()
+    world.planner = naive  # type: ignore[assignment]
+    world.requests = Requests(authority=True)
+    with pytest.raises(Broken):
+        world.settle()
+
+
+def test_the_order_does_not() -> None:
+    world = settled()
+    before = world.servers[0]
+    world.requests = Requests(authority=True)
+    world.settle()
+    assert Reason.FORCED in world.reasons
+    assert Reason.WRONG_AUTHORITY in world.reasons
+    assert before != world.servers[0]
+    assert all(pair is not None and valid(leaf_of(pair), world.now) for pair in world.servers)
