@@ -21,6 +21,23 @@ def _worth(pair: KeyPair, bundles: Collection[bytes], now: datetime) -> tuple[in
     return sum(verifies(bundle, pair, now) for bundle in bundles), valid(leaf_of(pair), now)
 
 
+class Recent:
+    """Remembers what clients held a short while ago: an API server may be told late."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._left: dict[bytes, float] = {}
+        self._held: frozenset[bytes] = frozenset()
+
+    def observe(self, bundles: Collection[bytes], clock: float) -> frozenset[bytes]:
+        """Take in what clients hold now, and give all that any of them may still go by."""
+        now = frozenset(bundles)
+        self._left |= dict.fromkeys(self._held - now, clock)
+        self._held = now
+        self._left = {old: at for old, at in self._left.items() if clock - at < self._seconds and old not in now}
+        return now | self._left.keys()
+
+
 class Holding:
     """Remembers since when all clients have held each authority, on a clock that never jumps."""
 

@@ -18,7 +18,7 @@ CLIENTS = ("mutating/0", "mutating/1", "validating/0")
 Planner = Callable[[Observed, Policy, datetime], Plan]
 
 
-class Broken(AssertionError):
+class BrokenError(AssertionError):
     """A client refuses what a server shows."""
 
 
@@ -38,7 +38,7 @@ class Rotation:
     live: dict[str, bytes] = field(default_factory=lambda: dict.fromkeys(CLIENTS, b""))
     bundles: list[tuple[float, str, bytes]] = field(default_factory=list)
     servers: list[KeyPair | None] = field(default_factory=lambda: [None, None, None])
-    requests: Requests = Requests()
+    requests: Requests = field(default_factory=Requests)
     holding: Holding = field(default_factory=Holding)
     reasons: list[Reason] = field(default_factory=list)
     writes: int = 0
@@ -96,11 +96,11 @@ class Rotation:
         """Have a server look at the stored leaf."""
         offered = self.stored_leaf()
         served = self.servers[server]
-        bundles = list(self.live.values())
+        bundles = [bundle for _, bundle in self.known()]
         if isinstance(offered, Reason):
             return
         if served is None:
-            if all(verifies(bundle, offered, self.now) for bundle in bundles):
+            if all(verifies(bundle, offered, self.now) for bundle in self.live.values()):
                 self.servers[server] = offered
         elif preferable(offered, served, bundles, self.now):
             self.servers[server] = offered
@@ -113,10 +113,11 @@ class Rotation:
             planned = self.step()
             for server in range(len(self.servers)):
                 self.notice(server)
-            if planned.waiting:
-                self.pass_time(61)
-            elif before == self.writes:
+            if before != self.writes:
+                continue
+            if not planned.waiting and self.servers == [self.stored_leaf()] * len(self.servers):
                 break
+            self.pass_time(61)
         else:
             raise AssertionError(f"no end of writes: {planned}")
         self.excused = False
@@ -132,22 +133,26 @@ class Rotation:
         self.now += by
         self.check()
 
-    def check(self) -> None:
-        """P30: every client, whatever of our bundles it knows, accepts every certificate that is served."""
-        if self.excused:
-            return
+    def known(self) -> set[tuple[str, bytes]]:
+        """Give what bundles of ours any client may know."""
         since = self.clock - self.policy.settle.total_seconds()
         known = {(client, bundle) for client, bundle in self.live.items()}
         for client in CLIENTS:
             ours = [(at, bundle) for at, name, bundle in self.bundles if name == client]
             known |= {(client, bundle) for at, bundle in ours if at > since}
             known |= {(client, bundle) for _, bundle in [one for one in ours if one[0] <= since][-1:]}
+        return known
+
+    def check(self) -> None:
+        """P30: every client, whatever of our bundles it knows, accepts every certificate that is served."""
+        if self.excused:
+            return
         for pair in self.servers:
             if pair is None or not valid(leaf_of(pair), self.now):
                 continue
-            for client, bundle in known:
+            for client, bundle in self.known():
                 if not verifies(bundle, pair, self.now):
-                    raise Broken(f"{client} refuses serial {pair.serial}")
+                    raise BrokenError(f"{client} refuses serial {pair.serial}")
 
 
 def settled(**given: object) -> Rotation:

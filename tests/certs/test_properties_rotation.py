@@ -14,42 +14,40 @@ from certs.choice import Holding
 from certs.plan import Observed, Plan, Requests, plan
 from certs.renewal import Policy, Reason
 from certs.trust import Trust, certificate_of
-from tests.certs.rotations import CLIENTS, POLICY, START, Broken, Rotation, renamed, settled
+from tests.certs.rotations import CLIENTS, POLICY, START, BrokenError, renamed, settled
 
 DAY = timedelta(days=1)
 EXAMPLES = settings.default.max_examples // 5 if settings.default else 40
+STEP = "a step"
+MOVES = st.sampled_from([STEP, STEP, STEP, "half a step", "another leader", 0, 1])
+PARTS = ["ca.crt", "ca.key", "next.crt", "previous.crt", "ends.json", "tls.crt", "tls.key"]
 STRANGER = CertificateAuthority.create("somebody else", now=START, lifetime=20 * 365 * DAY)
 
 
 class Certificates(RuleBasedStateMachine):
-    """The leader may stop between any two writes; servers look when they like; storage and clocks do as they like."""
+    """The leader may stop between any two writes, servers look when they like, storage and clocks fail."""
 
     def __init__(self) -> None:
         super().__init__()
         self.world = settled()
-        self.backup = (self.world.authorities, self.world.leaf)
+        self.backup = (dict(self.world.authorities or {}), dict(self.world.leaf or {}))
 
-    @rule(parts=st.integers(0, 4))
-    def lead(self, parts: int) -> None:
-        self.world.step(parts)
+    @rule(moves=st.lists(MOVES, min_size=1, max_size=8))
+    def go_on(self, moves: list[str | int]) -> None:
+        for move in moves:
+            if move == "another leader":
+                self.world.holding = Holding()
+            elif move == "half a step":
+                self.world.step(1)
+            elif isinstance(move, int):
+                self.world.notice(move)
+            else:
+                self.world.step()
 
-    @rule()
-    def lead_on(self) -> None:
-        for _ in range(4):
-            self.world.step()
-
-    @rule()
-    def another_leads(self) -> None:
-        self.world.holding = Holding()
-
-    @rule(server=st.integers(0, 2))
-    def notice(self, server: int) -> None:
-        self.world.notice(server)
-
-    @rule(server=st.integers(0, 2))
-    def restart(self, server: int) -> None:
-        self.world.servers[server] = None
-        self.world.notice(server)
+    @rule(leaf=st.booleans(), authority=st.booleans())
+    def ask(self, leaf: bool, authority: bool) -> None:
+        self.world.requests = replace(self.world.requests, leaf=leaf, authority=authority)
+        self.go_on([STEP] * 6 + [0])
 
     @rule(seconds=st.sampled_from([1, 30, 61, 3600, 86400, 20 * 86400, 65 * 86400]))
     def pass_time(self, seconds: float) -> None:
@@ -59,62 +57,44 @@ class Certificates(RuleBasedStateMachine):
     def jump(self, by: timedelta) -> None:
         self.world.jump(by)
 
-    @rule(leaf=st.booleans(), authority=st.booleans())
-    def ask(self, leaf: bool, authority: bool) -> None:
-        self.world.requests = replace(self.world.requests, leaf=leaf, authority=authority)
-
-    @rule(names=st.sampled_from([("gate",), ("gate", "gate.other.svc")]))
-    def rename(self, names: tuple[str, ...]) -> None:
+    @rule(server=st.integers(0, 2), names=st.sampled_from([("gate",), ("gate", "gate.other.svc")]))
+    def configure(self, server: int, names: tuple[str, ...]) -> None:
         self.world.policy = renamed(POLICY, *names)
+        self.world.servers[server] = None
+        self.world.notice(server)
 
-    @rule()
-    def lose_authorities(self) -> None:
-        self.world.authorities = None
-
-    @rule()
-    def lose_leaf(self) -> None:
-        self.world.leaf = None
-
-    @rule(name=st.sampled_from(["ca.crt", "ca.key", "next.crt", "previous.crt", "ends.json"]), at=st.integers(0, 900))
-    def damage_authorities(self, name: str, at: int) -> None:
-        stored = self.world.authorities
-        if stored is not None and name in stored:
-            self.world.authorities = {**stored, name: stored[name][:at]}
-
-    @rule(name=st.sampled_from(["tls.crt", "tls.key", "ca.crt"]), at=st.integers(0, 900))
-    def damage_leaf(self, name: str, at: int) -> None:
-        if self.world.leaf is not None:
-            self.world.leaf = {**self.world.leaf, name: self.world.leaf[name][:at]}
-
-    @rule()
-    def mix_up_keys(self) -> None:
-        if self.world.leaf is not None:
-            other = STRANGER.issue(["gate"], now=START, lifetime=DAY)
-            self.world.leaf = {**self.world.leaf, "tls.key": other.private_key}
-
-    @rule()
-    def plant_leaf(self) -> None:
+    @rule(fault=st.sampled_from(["authorities", "leaf", "key", "planted", "restored"]))
+    def storage_fails(self, fault: str) -> None:
+        world = self.world
         pair = STRANGER.issue(["gate"], now=START, lifetime=3000 * DAY)
-        self.world.leaf = {"tls.crt": pair.certificate_chain, "tls.key": pair.private_key, "ca.crt": b""}
+        if fault == "authorities":
+            world.authorities = None
+        elif fault == "leaf":
+            world.leaf = None
+        elif fault == "key" and world.leaf is not None:
+            world.leaf = {**world.leaf, "tls.key": pair.private_key}
+        elif fault == "planted":
+            world.leaf = {"tls.crt": pair.certificate_chain, "tls.key": pair.private_key, "ca.crt": b""}
+        elif fault == "restored":
+            world.authorities, world.leaf = dict(self.backup[0]), dict(self.backup[1])
+
+    @rule(name=st.sampled_from(PARTS), at=st.integers(0, 900))
+    def half_written(self, name: str, at: int) -> None:
+        for stored in (self.world.authorities, self.world.leaf):
+            if stored is not None and name in stored:
+                stored[name] = stored[name][:at]
 
     @rule()
     def back_up(self) -> None:
-        self.backup = (self.world.authorities, self.world.leaf)
+        self.backup = (dict(self.world.authorities or {}), dict(self.world.leaf or {}))
 
-    @rule()
-    def restore(self) -> None:
-        self.world.authorities, self.world.leaf = self.backup
-
-    @rule(clients=st.sets(st.sampled_from(CLIENTS), min_size=1))
-    def blank(self, clients: set[str]) -> None:
-        self.world.live |= dict.fromkeys(clients, b"")
-        self.world.excused = True
-
-    @rule(clients=st.sets(st.sampled_from(CLIENTS), min_size=1), alone=st.booleans())
-    def drift(self, clients: set[str], alone: bool) -> None:
+    @rule(clients=st.sets(st.sampled_from(CLIENTS), min_size=1), how=st.sampled_from(["blank", "add", "replace"]))
+    def tamper(self, clients: set[str], how: str) -> None:
         for client in clients:
-            self.world.live[client] = STRANGER.certificate_pem + (b"" if alone else self.world.live[client])
+            stranger = b"" if how == "blank" else STRANGER.certificate_pem
+            self.world.live[client] = stranger + (self.world.live[client] if how == "add" else b"")
         self.world.excused = True
+        self.go_on([STEP] * 3)
 
     @rule()
     def recover(self) -> None:
@@ -167,7 +147,7 @@ def test_the_naive_orders_break_it(naive: object) -> None:
     world = settled()
     world.planner = naive  # type: ignore[assignment]
     world.requests = Requests(authority=True)
-    with pytest.raises(Broken):
+    with pytest.raises(BrokenError):
         world.settle()
 
 

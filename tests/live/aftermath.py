@@ -1,4 +1,4 @@
-"""What the live tests of failures and forgeries look at: what a record says, and what was asked of the API server."""
+"""What live tests of failures and forgeries look at: what a record says, what was asked of the API server."""
 
 from typing import Any
 

@@ -64,3 +64,8 @@ def no_controller(request: pytest.FixtureRequest, installation: Installation) ->
 def world(admin: Client, namespace: str, control_plane: ControlPlane) -> World:
     """Give a namespace of the test's own and the actors in it."""
     return World(admin, namespace, control_plane)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the comparison of rights last: it reads the audit log of all tests before it."""
+    items.sort(key=lambda item: item.path.name == "test_rights.py" and item.path.parent.name == "live")

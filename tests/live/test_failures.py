@@ -46,7 +46,7 @@ async def test_a_job_that_fails_twice_is_named_and_not_tried_again(world: World,
         async def observed(level: str = level) -> bool:
             record = await world.record()
             seen = record["status"]["observedGeneration"] == record["metadata"]["generation"]
-            return seen and record["spec"].get("liquibaseLogLevel") == level
+            return bool(seen and record["spec"].get("liquibaseLogLevel") == level)
 
         await until(observed, what=f"log level {level} is taken over")
     assert (await world.record())["status"]["phase"] == "Failed"

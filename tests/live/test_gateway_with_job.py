@@ -51,6 +51,17 @@ def job_of_operator(gateway: Manifest, image: str) -> Manifest:
     return owned(job, gateway)
 
 
+async def test_a_stock_definition_is_left_alone(world: World, controller: Replica) -> None:
+    begin = world.plane.audit_position()
+    await world.operator_gateway(**{MIGRATION_JOB: "enabled"})
+    await world.reaches("Complete", image=OLD)
+    await world.wants(NEW)
+    await world.reaches("Complete", image=NEW)
+    await world.set_image("ssg", NEW)
+    await world.settled()
+    assert not await mirrored(world, begin)
+
+
 async def test_its_job_is_waited_for_and_its_status_left_to_it(
     world: World, controller: Replica, definition: None
 ) -> None:
@@ -98,15 +109,27 @@ async def test_ours_tells_the_gateway_how_its_migration_stands(
     assert await mirrored(world, begin)
 
 
-async def test_a_stock_definition_is_left_alone(world: World, controller: Replica) -> None:
+async def test_a_definition_that_goes_back_is_noticed_at_once(
+    world: World, controller: Replica, definition: None
+) -> None:
+    await world.operator_gateway()
+    await world.write_record("ssg", runner="Schemagate")
+    await asks(world)
+    adopted = await world.reaches("Complete", image=OLD)
+    want = {"specHash": adopted["shortHash"], "complete": True}
+    await until(lambda: tells(world, want), what=f"the Gateway tells {want}")
+
+    await install(world.admin, stock())
+
+    async def pruned() -> bool:
+        stored = await world.patch("Gateway", "ssg", WITH_JOB)
+        return "migrationJob" not in stored["spec"]["app"]["management"]["database"]
+
+    await until(pruned, what="the definition prunes migrationJob")
     begin = world.plane.audit_position()
-    await world.operator_gateway(**{MIGRATION_JOB: "enabled"})
-    await world.reaches("Complete", image=OLD)
     await world.wants(NEW)
     await world.reaches("Complete", image=NEW)
-    await world.set_image("ssg", NEW)
-    await world.settled()
-    assert not await mirrored(world, begin)
+    assert len(await mirrored(world, begin)) <= 1
 
 
 async def tells(world: World, want: dict[str, Any]) -> bool:

@@ -1,4 +1,4 @@
-"""Migrations whose pod never runs: what keeps it from it is told while it waits, and remembered at the deadline."""
+"""Migrations whose pod never runs: told why while they wait, and remembered at the deadline."""
 
 import pytest
 

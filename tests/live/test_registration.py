@@ -20,21 +20,24 @@ RESTARTED = {"spec": {"template": {"metadata": {"annotations": {"kubectl.kuberne
 MUTATE, VALIDATE = "deployments.mutate", "deployments.validate"
 
 
-async def calls(admin: Client) -> Counter[str]:
-    """Give how often the API server has called each of our webhooks, by its own count."""
-    counted = Counter[str]()
-    for labels, number in COUNTED.findall(await admin.text("/metrics")):
-        (name,) = re.findall(r'name="([^"]+)"', labels)
-        if name.endswith(".schemagate.io"):
-            counted[name.removesuffix(".schemagate.io")] += int(float(number))
-    return counted
+class Meter:
+    """Counts what acts cost. The API server is slow to tell, so that each count is the next one's beginning."""
 
+    def __init__(self, admin: Client) -> None:
+        self._admin = admin
+        self._before = Counter[str]()
 
-async def cost(admin: Client, act: Awaitable[object]) -> Counter[str]:
-    """Give the calls that an act costs."""
-    before = await calls(admin)
-    await act
-    return await calls(admin) - before
+    async def cost(self, act: Awaitable[object] | None = None) -> Counter[str]:
+        """Give the calls of each webhook that an act costs, with those that came before it uncounted."""
+        if act is not None:
+            await act
+        now = Counter[str]()
+        for labels, number in COUNTED.findall(await self._admin.text("/metrics")):
+            (name,) = re.findall(r'name="([^"]+)"', labels)
+            if name.endswith(".schemagate.io"):
+                now[name.removesuffix(".schemagate.io")] += int(float(number))
+        told, self._before = now - self._before, now
+        return told
 
 
 def gateway(path: str = LICENSE_PATH, **metadata: Any) -> Manifest:
@@ -71,12 +74,20 @@ def of_a_replica_set() -> Manifest:
 
 @pytest.fixture
 async def quiet(world: World, no_controller: Installation) -> World:
-    """Give the world once the webhooks are asked at all, with no controller that would make calls of its own."""
-    await until(lambda: cost(world.admin, world.admin.post(world.path("Deployment"), gateway(), dryRun="All")))
+    """Give the world with no controller that would make calls of its own."""
     return world
 
 
-async def test_other_workloads_cost_no_call(quiet: World) -> None:
+@pytest.fixture
+async def meter(quiet: World) -> Meter:
+    """Give a meter that begins now, once the webhooks are asked at all."""
+    made = Meter(quiet.admin)
+    path = quiet.path("Deployment")
+    await until(lambda: made.cost(quiet.admin.post(path, gateway(), dryRun="All")), what="webhooks are asked")
+    return made
+
+
+async def test_other_workloads_cost_no_call(quiet: World, meter: Meter) -> None:
     admin, path = quiet.admin, quiet.path("Deployment")
 
     async def acts() -> None:
@@ -104,24 +115,24 @@ async def test_other_workloads_cost_no_call(quiet: World) -> None:
         await admin.post(pods, pod(license_mount), dryRun="All")
         await admin.post(pods, pod(ownerReferences=[of_a_replica_set()]), dryRun="All")
 
-    assert not await cost(admin, acts())
+    assert not await meter.cost(acts())
 
 
-async def test_a_gateway_costs_a_call_each_when_other_pods_may_start(quiet: World) -> None:
+async def test_a_gateway_costs_a_call_each_when_other_pods_may_start(quiet: World, meter: Meter) -> None:
     admin, path = quiet.admin, quiet.path("Deployment", "ssg")
     both = {MUTATE: 1, VALIDATE: 1}
-    assert await cost(admin, admin.post(quiet.path("Deployment"), gateway())) == both
-    assert await cost(admin, quiet.set_image("ssg", NEW)) == both
-    assert await cost(admin, admin.patch(path, RESTARTED, STRATEGIC)) == both
-    assert await cost(admin, admin.patch(path, {"spec": {"paused": True}})) == both
-    assert await cost(admin, admin.patch(path, {"spec": {"paused": False}})) == both
+    assert await meter.cost(admin.post(quiet.path("Deployment"), gateway())) == both
+    assert await meter.cost(quiet.set_image("ssg", NEW)) == both
+    assert await meter.cost(admin.patch(path, RESTARTED, STRATEGIC)) == both
+    assert await meter.cost(admin.patch(path, {"spec": {"paused": True}})) == both
+    assert await meter.cost(admin.patch(path, {"spec": {"paused": False}})) == both
     for free in ({"spec": {"replicas": 1}}, {"spec": {"replicas": 0}}, {"metadata": {"annotations": {"a": "b"}}}):
-        assert not await cost(admin, admin.patch(path, free)), free
-    assert not await cost(admin, admin.patch(f"{path}/scale", {"spec": {"replicas": 0}}))
-    assert not await cost(admin, admin.patch(f"{path}/status", {"status": {"collisionCount": 1}}))
+        assert not await meter.cost(admin.patch(path, free)), free
+    assert not await meter.cost(admin.patch(f"{path}/scale", {"spec": {"replicas": 0}}))
+    assert not await meter.cost(admin.patch(f"{path}/status", {"status": {"collisionCount": 1}}))
     mounted = pod([{"name": "license", "mountPath": LICENSE_PATH}], ownerReferences=[of_a_replica_set()])
-    assert await cost(admin, admin.post(quiet.path("Pod"), mounted, dryRun="All")) == {"pods.mutate": 1}
-    assert not await cost(admin, admin.delete(path))
+    assert await meter.cost(admin.post(quiet.path("Pod"), mounted, dryRun="All")) == {"pods.mutate": 1}
+    assert not await meter.cost(admin.delete(path))
 
 
 async def test_a_gateway_by_annotation_is_judged(quiet: World) -> None:
@@ -131,10 +142,10 @@ async def test_a_gateway_by_annotation_is_judged(quiet: World) -> None:
     assert "is blocked" in await quiet.denial("ssg", NEW)
 
 
-@pytest.mark.parametrize("namespace", [NAMESPACE, "kube-system", "kube-node-lease"])
-async def test_excluded_namespaces_cost_no_call(quiet: World, namespace: str) -> None:
-    made = quiet.admin.post(f"/apis/apps/v1/namespaces/{namespace}/deployments", gateway(), dryRun="All")
-    assert not await cost(quiet.admin, made)
+async def test_excluded_namespaces_cost_no_call(quiet: World, meter: Meter) -> None:
+    for namespace in (NAMESPACE, "kube-system", "kube-node-lease"):
+        path = f"/apis/apps/v1/namespaces/{namespace}/deployments"
+        assert not await meter.cost(quiet.admin.post(path, gateway(), dryRun="All")), namespace
 
 
 async def guarded(world: World) -> None:

@@ -118,13 +118,18 @@ class World:
     ) -> Manifest:
         """Wait until a record is in a phase, for an image if one is given; gives its status."""
 
-        async def there() -> Manifest | None:
-            status: Manifest = (await self.record(name)).get("status") or {}
-            return status if status.get("phase") == phase and image in {"", status.get("image")} else None
+        status: Manifest = {}
 
-        found = await until(there, seconds, f"{name} is {phase} {image}")
-        assert found is not None
-        return found
+        async def there() -> bool:
+            nonlocal status
+            status = (await self.record(name)).get("status") or {}
+            return status.get("phase") == phase and image in {"", status.get("image")}
+
+        try:
+            await until(there, seconds)
+        except TimeoutError:
+            raise TimeoutError(f"{name} is not {phase} {image} within {seconds} s, but {status}") from None
+        return status
 
     async def settled(self, name: str = "ssg", seconds: float = _CONVERGED) -> Manifest:
         """Wait until a Deployment runs its template in all replicas; gives it."""

@@ -18,7 +18,6 @@ from webhook.policy.names import COMPONENT, HASH, MANAGED_BY, MIGRATION_COMPONEN
 from webhook.policy.objects import PodSpec, view
 from webhook.policy.record import Failure, JobReference, Record
 
-
 AWAITED_SECONDS = 5.0
 """How long the pod of a new Job is waited for before somebody asks why there is none."""
 
@@ -117,7 +116,7 @@ def _phase(job: Job) -> JobPhase:
 
 
 async def _obstacle(cluster: Observations, record: Record, copy: Job, now: datetime) -> str:
-    """Say why a Job gets nowhere: by its pod, or, when it has had time enough and has none, by what was told of it."""
+    """Say why a Job gets nowhere: by its pod, or, when it has had time and has none, by what was told of it."""
     suspended = copy.condition("Suspended")
     if suspended is not None:
         return obstacle(suspended.reason, "somebody else suspended the Job; it goes on once spec.suspend is false")

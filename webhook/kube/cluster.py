@@ -32,8 +32,8 @@ class ControllerCluster(ControllerCopies, ControllerReads, Writes):
     ) -> None:
         ControllerCopies.__init__(self, client, changed, poison, pace)
         ControllerReads.__init__(self, client, self)
-        Writes.__init__(self, writer, self)
         self.kind = GatewayKind(client)
+        Writes.__init__(self, writer, self, self.kind.pruned)
 
     @property
     def mirrors(self) -> bool:

@@ -123,7 +123,7 @@ class ControllerCopies(Copies):
         self.config_map_versions = self._follow(CONFIG_MAPS, projections.version, metadata_only=True)
 
     def _obstacle(self, raw: Object) -> Obstacle:
-        """Keep what a pod waited for when it has ended or gone, as it does at the Job's deadline before that fails."""
+        """Keep what a pod waited for when it has ended: at the deadline it goes before its Job fails."""
         found = projections.job_obstacle(raw)
         if not found.ended:
             self._obstacles[found.job_uid] = found.text

@@ -1,18 +1,49 @@
 """What the installed Gateway resource has room for, by the schema that the API server publishes."""
 
+import asyncio
+from collections.abc import Callable
+
 import msgspec
 
 from webhook.errors import ClusterError
 from webhook.kube.client import Client
 from webhook.kube.resources import GATEWAYS
+from webhook.policy.gateway_resource import Gateway
+
+_LOOKS = 5
+"""How often to look for a schema that a Gateway says is there: it is published a moment after objects are kept."""
 
 
 class GatewayKind:
     """Knows whether ``status.migrationStatus`` would be kept or pruned. Unknown counts as pruned."""
 
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: Client, pause: float = 2.0) -> None:
         self._client = client
+        self._pause = pause
+        self._surprised = asyncio.Event()
         self.mirrors = False
+
+    def seen(self, gateway: Gateway) -> None:
+        """Take a Gateway that was read: one that holds what is not in the schema we know tells of a newer one."""
+        asks = gateway.spec.app.management.database.migration_job is not None
+        if not self.mirrors and (asks or gateway.status.migration_status is not None):
+            self._surprised.set()
+
+    def pruned(self) -> None:
+        """Take note that the field was written and not kept."""
+        self.mirrors = False
+
+    async def follow(self, changed: Callable[[], None]) -> None:
+        """Look again, for ever, whenever a Gateway surprises; ``changed`` is told when there is room by then."""
+        while True:
+            await self._surprised.wait()
+            for _ in range(_LOOKS):
+                await self.look()
+                if self.mirrors:
+                    changed()
+                    break
+                await asyncio.sleep(self._pause)
+            self._surprised.clear()
 
     async def look(self) -> None:
         """Look at the schema; a server that cannot be asked, or publishes none, changes nothing.

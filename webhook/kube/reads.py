@@ -91,7 +91,7 @@ class Reads:
         return pods
 
     async def job_events(self, namespace: str, uid: str) -> Sequence[JobEvent]:
-        """Give what was told of the Job of this UID, a hundred Events at most, or nothing if we may not read it."""
+        """Give what was told of the Job of this UID, nothing if we may not read it; a hundred Events at most."""
         query = {"fieldSelector": f"regarding.uid={uid}", "limit": str(_EVENTS)}
         try:
             raw = await self._client.request("GET", EVENTS.path(namespace), query=query)

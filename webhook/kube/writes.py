@@ -1,7 +1,7 @@
 """The controller's writes: conditional on what was read, safe to repeat, and known to its own copies at once."""
 
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -12,7 +12,7 @@ from webhook.kube.client import Client
 from webhook.kube.copies import ControllerCopies
 from webhook.kube.reflector import Reflector
 from webhook.kube.resources import DEPLOYMENTS, GATEWAYS, JOBS, RECORDS, Resource
-from webhook.policy.gateway_resource import MigrationStatus
+from webhook.policy.gateway_resource import Gateway, MigrationStatus
 from webhook.policy.names import HELD, MIGRATED, RETRY
 from webhook.policy.record import Record, RecordSpec, RecordStatus
 
@@ -21,11 +21,15 @@ MERGE = "application/merge-patch+json"
 
 
 class Writes:
-    """Writes to an API server. ``writer`` is fenced: what it sends, it sends as the leader."""
+    """Writes to an API server. ``writer`` is fenced: what it sends, it sends as the leader.
 
-    def __init__(self, writer: Client, copies: ControllerCopies) -> None:
+    ``pruned`` is told when a Gateway's kind turns out to have no room for what was mirrored.
+    """
+
+    def __init__(self, writer: Client, copies: ControllerCopies, pruned: Callable[[], None]) -> None:
         self._writer = writer
         self._copies = copies
+        self._pruned = pruned
 
     async def create_record(self, namespace: str, name: str, spec: RecordSpec) -> Record:
         """Create a managed record."""
@@ -106,6 +110,8 @@ class Writes:
         except NotFoundError:
             return
         self._copies.gateway_copies.learn(raw)
+        if msgspec.json.decode(raw, type=Gateway).status.migration_status is None:
+            self._pruned()
 
     async def _delete(
         self, resource: Resource, copies: Reflector[Any], key: tuple[str, str], body: Manifest

@@ -22,6 +22,8 @@ CLEAR_LOCKS: Final = f"{GROUP}/clear-locks"
 ACTIVE_DEADLINE_SECONDS: Final = f"{GROUP}/active-deadline-seconds"
 LIQUIBASE_LOG_LEVEL_ANNOTATION: Final = f"{GROUP}/liquibase-log-level"
 RETRY: Final = f"{GROUP}/retry"
+ROTATE: Final = f"{GROUP}/rotate"
+PRUNE: Final = f"{GROUP}/prune"
 BYPASS_REASON: Final = f"{GROUP}/bypass-reason"
 BYPASS_UNTIL: Final = f"{GROUP}/bypass-until"
 BYPASS_HASH: Final = f"{GROUP}/bypass-hash"
@@ -29,6 +31,8 @@ BYPASS_HASH: Final = f"{GROUP}/bypass-hash"
 # Annotations that only schemagate sets.
 HELD: Final = f"{GROUP}/held"
 MIGRATED: Final = f"{GROUP}/migrated"
+ROTATED: Final = f"{GROUP}/rotated"
+PRUNED: Final = f"{GROUP}/pruned"
 
 # Label on a namespace: reject | hold | warn | audit.
 ENFORCE: Final = f"{GROUP}/enforce"

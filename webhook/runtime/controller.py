@@ -19,6 +19,7 @@ from webhook.kube.outbox import Inbox
 from webhook.kube.pace import Pace
 from webhook.kube.resources import DEPLOYMENTS, RECORDS
 from webhook.policy.migration.notices import Notice
+from webhook.policy.names import GATEWAY_KIND
 from webhook.policy.record import Phase, Record
 from webhook.runtime.process import calm_collector, utc_now
 from webhook.settings import Settings
@@ -87,8 +88,7 @@ class ControllerProcess:
 
     async def _lead(self) -> None:
         await self.cluster.catch_up()
-        for key in everything(self.cluster):
-            self._queue.add(key)
+        self._look_at_everything()
         self._leads = True
         try:
             async with asyncio.TaskGroup() as group:
@@ -96,6 +96,7 @@ class ControllerProcess:
                 group.create_task(self._events.run())
                 group.create_task(self._take_in())
                 group.create_task(self._resync())
+                group.create_task(self.cluster.kind.follow(self._look_at_everything))
         finally:
             self._leads = False
 
@@ -128,11 +129,17 @@ class ControllerProcess:
         while True:
             await asyncio.sleep(RESYNC_SECONDS)
             await self.cluster.kind.look()
-            for key in everything(self.cluster):
-                self._queue.add(key)
+            self._look_at_everything()
+
+    def _look_at_everything(self) -> None:
+        for key in everything(self.cluster):
+            self._queue.add(key)
 
     def _changed(self, kind: str, namespace: str, name: str) -> None:
         if self._leads:  # who begins to lead looks at everything
+            gateway = self.cluster.gateway(namespace, name) if kind == GATEWAY_KIND else None
+            if gateway is not None:
+                self.cluster.kind.seen(gateway)
             for key in concerned(self.cluster, kind, namespace, name):
                 self._queue.add(key)
 

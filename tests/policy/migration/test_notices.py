@@ -54,6 +54,11 @@ def waiting(message: str = "", reason: str = "MigrationWaiting") -> RecordStatus
     return status_for(B, Phase.WAITING, job=reference(B), conditions=(said,))
 
 
+def doubted(jobs: str) -> RecordStatus:
+    said = Condition(type="Degraded", status="True", reason="ForeignJob", message=f"Job {jobs} is not ours")
+    return replace(RUNNING, conditions=(said,))
+
+
 NEW = RecordStatus()
 ADOPTED = status_for(A, Phase.COMPLETE, complete=True)
 PENDING = status_for(B, Phase.PENDING, job=reference(B))
@@ -129,6 +134,10 @@ CHANGES: dict[str, tuple[RecordStatus, RecordStatus, list[Told]]] = {
     ),
     "forged evidence is kept": (replace(FAILED, failure=FORGED), disabled(failure=FORGED), [(N, "Disabled", "")]),
     "a failure is kept": (FAILED, disabled(failure=LOCK), [(N, "Disabled", "")]),
+    "a Job says that it is ours": (RUNNING, doubted("a"), [(W, "ForeignJob", "Job a is not ours")]),
+    "another one does": (doubted("a"), doubted("a, b"), [(W, "ForeignJob", "Job a, b is not ours")]),
+    "it still says so": (doubted("a"), replace(doubted("a"), observed_generation=9), []),
+    "it is gone": (doubted("a"), RUNNING, []),
     "it waits, nobody says for whom": (
         ADOPTED,
         waiting("x", "MigrationPending"),

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from webhook.policy.migration.job_views import JobPod
-from webhook.policy.migration.obstacles import LIMIT, obstacle, obstacle_of
+from webhook.policy.migration.job_views import JobEvent, JobPod
+from webhook.policy.migration.obstacles import LIMIT, obstacle, obstacle_of, obstacle_of_job
 from webhook.policy.objects import view
 
 
@@ -55,6 +55,36 @@ CASES: dict[str, tuple[dict[str, Any] | None, str]] = {
 @pytest.mark.parametrize(("status", "said"), CASES.values(), ids=CASES.keys())
 def test_what_is_told(status: dict[str, Any] | None, said: str) -> None:
     assert obstacle_of(view(JobPod, {"metadata": {"name": "p"}, "status": status})) == said
+
+
+def event(reason: str, note: str = "", second: int = 0) -> JobEvent:
+    return JobEvent(reason=reason, note=note, deprecated_last_timestamp=f"2026-01-01T00:00:0{second}Z")
+
+
+QUOTA = 'Error creating: pods "ssg-db-migration-fe79c52f-{}" is forbidden: exceeded quota: none'
+TOLD = 'FailedCreate: pods "ssg-db-migration-fe79c52f-…" is forbidden: exceeded quota: none'
+EVENTS: dict[str, tuple[list[JobEvent], str]] = {
+    "nothing was told": ([], ""),
+    "a pod was made": ([event("SuccessfulCreate", "Created pod: x")], ""),
+    "no pod": ([event("FailedCreate", QUOTA.format("x7k2p"))], TOLD),
+    "again no pod, under another name": (
+        [event("FailedCreate", QUOTA.format("x7k2p")), event("FailedCreate", QUOTA.format("9w8zz"), 3)],
+        TOLD,
+    ),
+    "a pod after all": ([event("FailedCreate", "quota"), event("SuccessfulCreate", "Created pod: x", 5)], ""),
+    "no pod any more": (
+        [event("FailedCreate", "quota", 5), event("SuccessfulCreate", "Created pod: x")],
+        "FailedCreate: quota",
+    ),
+    "both in one second": ([event("FailedCreate", "quota"), event("SuccessfulCreate", "Created pod: x")], ""),
+    "the end": ([event("FailedCreate", "quota"), event("DeadlineExceeded", "too long", 9)], "FailedCreate: quota"),
+    "no time": ([JobEvent(reason="FailedCreate", note="quota")], "FailedCreate: quota"),
+}
+
+
+@pytest.mark.parametrize(("events", "said"), EVENTS.values(), ids=EVENTS.keys())
+def test_what_was_told_of_a_job_without_a_pod(events: list[JobEvent], said: str) -> None:
+    assert obstacle_of_job(events) == said
 
 
 def test_credentials_are_not_told() -> None:

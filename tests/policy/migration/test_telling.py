@@ -46,6 +46,12 @@ REMARKS: dict[str, tuple[dict[str, Any], RecordStatus, Remarks]] = {
         status_for(B, Phase.PENDING),
         Remarks("there is no Job x"),
     ),
+    "its Job is refused": (
+        {"refused": "JobNotCreated: exceeded quota"},
+        status_for(B, Phase.PENDING),
+        Remarks("JobNotCreated: exceeded quota"),
+    ),
+    "its Job was refused, and runs now": ({"refused": "JobNotCreated: exceeded quota"}, RUNNING, Remarks()),
     "complete, whatever the operator's Job is now": ({"external_problem": "x"}, COMPLETE, Remarks()),
     "its pod does not run": ({"job": STUCK}, RUNNING, Remarks("ImagePullBackOff: no such image")),
     "the pod of a Job that is superseded": (

@@ -147,12 +147,12 @@ def _failure(before: RecordStatus, after: RecordStatus, namespace: str, name: st
 
 def _doubt(before: RecordStatus, after: RecordStatus) -> Iterator[Notice]:
     """Tell of a Job that says it is ours and is not; a taken name is told with the attempt that avoids it."""
-    said, known = (
-        {item.message for item in status.conditions if (item.reason, item.status) == (FOREIGN_JOB, "True")}
-        for status in (after, before)
+    known, said = (
+        next((item.message for item in status.conditions if item.reason == FOREIGN_JOB), "")
+        for status in (before, after)
     )
-    for message in said - known:
-        yield _warning(FOREIGN_JOB, _safe(message))
+    if said and said != known:
+        yield _warning(FOREIGN_JOB, _safe(said))
 
 
 def next_step(status: RecordStatus, kind: FailureClass, namespace: str, name: str) -> str:

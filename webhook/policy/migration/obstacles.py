@@ -17,8 +17,8 @@ _PASSING = frozenset({"", "ContainerCreating", "PodInitializing"})
 
 
 _CREATED, _NOT_CREATED = "SuccessfulCreate", "FailedCreate"
-# What the Job controller says first, and the end of the name that its next try has anew: a message that changed with
-# every try would be a new status each time.
+# What the Job controller says first, and the end of a pod's name, which every try has anew: with it in the message
+# each try would be another status.
 _TRIED = re.compile(r"^Error creating: ")
 _POD_NAME = re.compile(r'(pods? "[^"\s]{1,253}-)[a-z0-9]{5}(?=")')
 
@@ -46,6 +46,7 @@ def obstacle_of(pod: JobPod) -> str:
 def obstacle_of_job(events: Iterable[JobEvent]) -> str:
     """Give why a Job has no pod, by what the Job controller told of it; empty when its last try made one."""
     tries = (event for event in events if event.reason in {_CREATED, _NOT_CREATED})
+    # Of one second, the one that was made: asking again later costs less than telling what is over.
     last = max(tries, key=lambda event: (event.deprecated_last_timestamp or "", event.reason), default=None)
     if last is None or last.reason == _CREATED:
         return ""

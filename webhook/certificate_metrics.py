@@ -1,0 +1,81 @@
+"""Metrics of certificates. Labels come from closed sets, and every child exists from the start."""
+
+from collections.abc import Iterable
+
+from prometheus_client import CollectorRegistry, Counter, Gauge
+
+from certs.renewal import Reason
+from webhook.errors import ClusterError
+
+CONFIGURATIONS = ("mutating", "validating")
+KINDS = ("ca", "leaf")
+_ERRORS = tuple(sorted(error.__name__ for error in ClusterError.__subclasses__()))
+
+
+class KeeperMetrics:
+    """What the controller tells of the certificates that it keeps."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.expiry = Gauge(
+            "schemagate_certificate_expiry_timestamp_seconds",
+            "When a certificate ends, Unix time. Label: kind.",
+            ["kind"],
+            registry=registry,
+        )
+        self.renewals = Counter(
+            "schemagate_certificate_renewals",
+            "Certificates made. Labels: kind (ca, leaf), reason.",
+            ["kind", "reason"],
+            registry=registry,
+        )
+        self.in_sync = Gauge(
+            "schemagate_ca_bundle_in_sync",
+            "1 when every webhook of ours holds the CA bundle that it should, else 0. Label: configuration.",
+            ["configuration"],
+            registry=registry,
+        )
+        self.repairs = Counter(
+            "schemagate_ca_bundle_repairs",
+            "CA bundles written. Label: configuration.",
+            ["configuration"],
+            registry=registry,
+        )
+        self._failures = Counter(
+            "schemagate_certificate_failures",
+            "Looks at the certificates that failed. Label: error.",
+            ["error"],
+            registry=registry,
+        )
+        for kind in KINDS:
+            for reason in Reason:
+                self.renewals.labels(kind, reason.value)
+        for configuration in CONFIGURATIONS:
+            self.in_sync.labels(configuration).set(1)
+            self.repairs.labels(configuration)
+        for name in (*_ERRORS, "other"):
+            self._failures.labels(name)
+
+    def failed(self, error: Exception) -> None:
+        """Count a look that failed."""
+        name = type(error).__name__
+        self._failures.labels(name if name in _ERRORS else "other").inc()
+
+
+class ServedMetrics:
+    """What a webhook replica tells of the certificate that it shows."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._verified = Gauge(
+            "schemagate_certificate_verified",
+            "1 when every CA bundle of a configuration verifies what this replica shows, else 0. "
+            "Label: configuration.",
+            ["configuration"],
+            registry=registry,
+        )
+        self.verified(())
+
+    def verified(self, refusing: Iterable[str]) -> None:
+        """Take in the configurations that refuse the certificate."""
+        refuse = set(refusing)
+        for configuration in CONFIGURATIONS:
+            self._verified.labels(configuration).set(configuration not in refuse)
