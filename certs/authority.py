@@ -152,7 +152,7 @@ class CertificateAuthority:
             .serial_number(x509.random_serial_number())
             .not_valid_before(max(moment - BACKDATE, issuer.not_before))
             .not_valid_after(min(moment + lifetime, issuer.not_after))
-            .add_extension(_alternative_name(dns_names, ip_addresses), critical=True)
+            .add_extension(alternative_name(dns_names, ip_addresses), critical=True)
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
             .add_extension(_key_usage(signs_certificates=False), critical=True)
             .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
@@ -203,9 +203,10 @@ def _key_usage(*, signs_certificates: bool) -> x509.KeyUsage:
     )
 
 
-def _alternative_name(
+def alternative_name(
     dns_names: Sequence[str], ip_addresses: Sequence[IPv4Address | IPv6Address]
 ) -> x509.SubjectAlternativeName:
+    """Give the extension that holds these names; CertRefused for none at all or one that is not a DNS name."""
     if isinstance(dns_names, str):
         raise TypeError("dns_names must be a sequence of names, not one string")
     for name in dns_names:

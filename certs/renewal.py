@@ -6,7 +6,7 @@ from enum import StrEnum
 from ipaddress import IPv4Address, IPv6Address
 from typing import Final
 
-from certs.authority import BACKDATE
+from certs.authority import BACKDATE, alternative_name
 from certs.pair import KeyPair
 
 _JITTER: Final = 0.1
@@ -35,6 +35,10 @@ class Names:
 
     dns: tuple[str, ...]
     addresses: tuple[IPv4Address | IPv6Address, ...] = ()
+
+    def check(self) -> None:
+        """Raise CertRefused when a certificate cannot have these names."""
+        alternative_name(self.dns, self.addresses)
 
     def of(self, pair: KeyPair) -> bool:
         """Tell whether a pair certifies exactly these."""

@@ -102,12 +102,12 @@ class Telemetry:
         )
         reloads = Counter(
             "schemagate_certificate_reloads",
-            "Readings of the certificate files. Label: result.",
+            "Looks at the certificate files, or at another stored certificate. Label: result.",
             ["result"],
             registry=self.registry,
         )
         self.certificate_reload = _cached(lambda *labels: reloads.labels(*labels).inc)
-        for result in ("reloaded", "unchanged", "failed"):
+        for result in ("reloaded", "unchanged", "held_back", "failed"):
             self.certificate_reload(result)
 
     def request_started(self) -> None:

@@ -44,7 +44,7 @@ def test_one_from_files_is_followed_and_its_authority_is_not_known(files: tuple[
     tls = Tls(settings(tls_cert=files[0], tls_key=files[1]), NOW)
     assert tls.source is not None
     assert tls.serving.pair.not_after == NOW + timedelta(days=2)
-    with pytest.raises(StartError, match="comes from files"):
+    with pytest.raises(StartError, match="not made on the spot"):
         tls.client_context()
 
 

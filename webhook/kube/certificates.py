@@ -10,7 +10,6 @@ from datetime import datetime, timedelta
 from ipaddress import ip_address
 from typing import Any
 
-from certs.bundle import fingerprints
 from certs.choice import Holding
 from certs.errors import CertError, KeyMismatch
 from certs.pair import KeyPair
@@ -238,11 +237,6 @@ def leaf_in(secret: Secret | None) -> KeyPair | Reason:
         return Reason.KEY_MISMATCH
     except CertError:
         return Reason.UNREADABLE
-
-
-def bundle_in(secret: Secret | None) -> frozenset[str]:
-    """Give the fingerprints of the bundle beside a leaf."""
-    return fingerprints(secret.data.get("ca.crt", b"")) if secret else frozenset()
 
 
 def _more_names(settings: Settings) -> list[str]:

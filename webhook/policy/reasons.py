@@ -106,7 +106,7 @@ class Reason(StrEnum):
     MIGRATION_FAILED = (
         "MigrationFailed",
         "denied",
-        "The migration failed. Mend what its record names, then annotate it or delete the Job to try again.",
+        "The migration failed. Mend what its record names, then retry it or delete the Job.",
     )
     HOLD_NOT_APPLIED = (
         "HoldNotApplied",

@@ -23,8 +23,10 @@ from webhook.telemetry import Telemetry, logger
 class Front:
     """Serves the webhooks on what ``cluster`` knows. Whoever builds on it opens them once that is all there."""
 
-    def __init__(self, cluster: Cluster, settings: Settings, clock: Callable[[], datetime]) -> None:
-        self.tls = Tls(settings, clock())
+    def __init__(
+        self, cluster: Cluster, settings: Settings, clock: Callable[[], datetime], tls: Tls | None = None
+    ) -> None:
+        self.tls = tls or Tls(settings, clock())
         self.telemetry = Telemetry(PATHS)
         self.ledger = Ledger(self.telemetry.ledger_dropped.inc)
         self._settings = settings
@@ -35,7 +37,8 @@ class Front:
         )
         self.ops = OpsServer(Ops(self.missing, self.telemetry.exposition))
         self._missing_parts = {"the server has not started"}
-        self.telemetry.certificate_expiry.labels("leaf").set(self.tls.serving.pair.not_after.timestamp())
+        if self.tls.loaded:
+            self._show_expiry()
 
     @property
     def url(self) -> str:
@@ -97,8 +100,19 @@ class Front:
         )
 
     def _reloaded(self, outcome: ReloadOutcome, error: CertError | None) -> None:
-        self.telemetry.certificate_reload(outcome.value)()
-        if error is not None:
-            logger().error("certificate_reload_failed", error=str(error))
-        if outcome is ReloadOutcome.RELOADED:
-            self.telemetry.certificate_expiry.labels("leaf").set(self.tls.serving.pair.not_after.timestamp())
+        self._looked(outcome.value, str(error or ""))
+
+    def _looked(self, result: str, why: str) -> None:
+        """Take note of a look at the certificate: ``reloaded``, ``unchanged``, ``held_back`` or ``failed``."""
+        self.telemetry.certificate_reload(result)()
+        if result == "failed":
+            logger().error("certificate_reload_failed", error=why)
+        if result == "held_back":
+            logger().warning("certificate_held_back", why=why)
+        if result == "reloaded":
+            pair = self.tls.serving.pair
+            logger().info("certificate_reloaded", serial=f"{pair.serial:x}", ends=pair.not_after.isoformat())
+            self._show_expiry()
+
+    def _show_expiry(self) -> None:
+        self.telemetry.certificate_expiry.labels("leaf").set(self.tls.serving.pair.not_after.timestamp())

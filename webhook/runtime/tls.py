@@ -1,4 +1,4 @@
-"""The serving certificate: from files that are followed, or made on the spot."""
+"""The serving certificate: from files that are followed, made on the spot, or loaded later."""
 
 import ssl
 from datetime import datetime, timedelta
@@ -12,25 +12,36 @@ _LOCAL_LIFETIME = timedelta(days=7)
 
 
 class Tls:
-    """The serving certificate: from files that are followed, or made on the spot by an authority of its own."""
+    """The serving certificate: from files that are followed, or made on the spot by an authority of its own.
 
-    def __init__(self, settings: Settings, now: datetime) -> None:
+    With ``later`` it is neither: `adopt` brings it, and nobody may listen before.
+    """
+
+    def __init__(self, settings: Settings, now: datetime, *, later: bool = False) -> None:
         self.source: FilePairSource | None = None
         self.authority_pem: bytes | None = None
+        self.loaded = not later
         try:
-            if settings.tls_cert is not None and settings.tls_key is not None:
+            if settings.tls_cert is not None and settings.tls_key is not None and not later:
                 self.source = FilePairSource(settings.tls_cert, settings.tls_key)
                 pair = self.source.load()
             else:
-                pair, self.authority_pem = _local_pair(now)
+                pair, authority = _local_pair(now)
+                self.authority_pem = None if later else authority
             self.serving = ServingContext(pair)
         except CertError as error:
             raise StartError(str(error)) from None
 
+    def adopt(self, pair: KeyPair) -> bool:
+        """Show this pair from the next handshake on; tell whether it is another. CertError: the old one stays."""
+        swapped = self.serving.update(pair)
+        self.loaded = True
+        return swapped
+
     def client_context(self) -> ssl.SSLContext:
         """Give a client's context that trusts the certificate made on the spot, and nothing else."""
         if self.authority_pem is None:
-            raise StartError("the certificate comes from files: its authority is not known here")
+            raise StartError("the certificate was not made on the spot: its authority is not known here")
         return ssl.create_default_context(cadata=self.authority_pem.decode("ascii"))
 
 

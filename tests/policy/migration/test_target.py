@@ -12,6 +12,7 @@ from tests.support.observations import governance
 from webhook.policy.migration.target import is_held, is_installing, is_settled, target_of
 from webhook.policy.names import GATEWAY_CONTAINER, HELD
 from webhook.policy.objects import Deployment, view
+from webhook.policy.record import Completion, RecordStatus
 
 
 def stored(**tweak: Any) -> Deployment:
@@ -36,6 +37,20 @@ def test_an_announced_image_is_wanted_with_the_rest_as_it_runs() -> None:
     assert target.running
     assert target.running.image == IMAGE
     assert target.desired == replace(target.running, image=NEXT_IMAGE)
+
+
+@pytest.mark.parametrize(("migrated", "wanted"), [((NEXT_IMAGE, IMAGE), NEXT_IMAGE), ((IMAGE, NEXT_IMAGE), IMAGE)])
+def test_an_announcement_is_spent_once_what_runs_was_migrated_after_it(
+    migrated: tuple[str, str], wanted: str
+) -> None:
+    done = tuple(Completion(hash=f"{at:064x}", image=image) for at, image in enumerate(migrated))
+    announcing = msgspec.structs.replace(
+        governance(), announced=NEXT_IMAGE, status=RecordStatus(completed_hashes=done)
+    )
+    target = target_of(stored(), announcing, config_maps())
+    assert target
+    assert target.desired
+    assert target.desired.image == wanted
 
 
 def test_a_held_template_is_wanted_whatever_is_announced() -> None:

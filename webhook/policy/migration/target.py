@@ -52,9 +52,18 @@ def target_of(deployment: Deployment, governance: Governance, config_maps: Confi
 
 
 def announced_image(governance: Governance, running: str) -> str:
-    """Give the image that is announced, if any: a Gateway that moves on wins over what a record announced."""
+    """Give the image that is announced, if any: a Gateway that moves on wins over what a record announced.
+
+    An announcement is spent once what runs was migrated after it: left on the record, it would lead back.
+    """
     moving = governance.gateway_image not in {"", running}
-    return governance.gateway_image if moving else governance.announced
+    if moving:
+        return governance.gateway_image
+    migrated = [done.image for done in governance.status.completed_hashes]  # newest first
+    spent = {running, governance.announced} <= set(migrated) and migrated.index(running) < migrated.index(
+        governance.announced
+    )
+    return running if spent else governance.announced
 
 
 def is_held(deployment: Deployment) -> bool:
