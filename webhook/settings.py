@@ -30,7 +30,8 @@ class Settings(BaseSettings):
         Field(description="where the certificate comes from; by default files with --tls-cert, else self-managed"),
     ] = None
     certificate_names: Annotated[
-        str, Field(description="more names and addresses to certify, separated by commas, for webhooks called by URL")
+        str,
+        Field(description="more names and addresses to certify, separated by commas, for webhooks called by URL"),
     ] = ""
     cluster_domain: Annotated[str, Field(min_length=1, description="DNS domain of the cluster")] = "cluster.local"
     service: Annotated[str, Field(min_length=1, max_length=63, description="Service of the webhooks")] = (
@@ -43,7 +44,8 @@ class Settings(BaseSettings):
         float, Field(ge=5, le=31_536_000, description="how long a serving certificate of ours lives")
     ] = 7_776_000.0
     settle_seconds: Annotated[
-        float, Field(ge=0.1, le=3600, description="how long all webhooks hold a new CA before a leaf of it is shown")
+        float,
+        Field(ge=0.1, le=3600, description="how long all webhooks hold a new CA before a leaf of it is shown"),
     ] = 60.0
     default_mode: Annotated[Mode, Field(description="mode where neither record nor namespace names one")] = (
         Mode.REJECT
@@ -100,8 +102,8 @@ def read_settings(**flags: object) -> Settings:
         raise StartError("; ".join(problems)) from None
     if (settings.tls_cert is None) != (settings.tls_key is None):
         raise StartError("give both --tls-cert and --tls-key, or neither for a certificate that is made for you")
-    if settings.certificates == "files" and settings.tls_cert is None:
-        raise StartError("SCHEMAGATE_CERTIFICATES=files: name them with --tls-cert and --tls-key")
     if settings.certificates == "self-managed" and settings.tls_cert is not None:
         raise StartError("SCHEMAGATE_CERTIFICATES=self-managed: leave out --tls-cert and --tls-key")
+    if settings.tls_ca is not None and settings.tls_cert is None:
+        raise StartError("--tls-ca verifies what --tls-cert names: give both")
     return settings

@@ -1,5 +1,6 @@
 """An operator with a migration Job of its own, told by its Gateway definition."""
 
+import itertools
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -23,13 +24,20 @@ async def definition(admin: Client, installation: Installation) -> AsyncIterator
 
 
 async def asks(world: World) -> Manifest:
-    """Have the Gateway ask its operator for a migration Job, once its definition keeps that."""
+    """Have the Gateway ask its operator for a migration Job, until that is known to everybody.
 
-    async def kept() -> Manifest | None:
-        stored = await world.patch("Gateway", "ssg", WITH_JOB)
-        return stored if "migrationJob" in stored["spec"]["app"]["management"]["database"] else None
+    For a second after the change of a definition, the API server tells watchers of objects as they were under the
+    old one, and does not repeat it. An operator writes again and again, too.
+    """
+    numbers = itertools.count()
 
-    stored = await until(kept, what="the definition keeps migrationJob")
+    async def known() -> Manifest | None:
+        poke = {"metadata": {"annotations": {"poke": str(next(numbers))}}}
+        stored = await world.patch("Gateway", "ssg", {**WITH_JOB, **poke})
+        kept = "migrationJob" in stored["spec"]["app"]["management"]["database"]
+        return stored if kept and await world.admin.exists(world.path("GatewayMigration", "ssg")) else None
+
+    stored = await until(known, what="the definition keeps migrationJob")
     assert stored is not None
     return stored
 

@@ -3,6 +3,7 @@
 import asyncio
 import signal
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import click
@@ -26,6 +27,12 @@ class Process(Protocol):
 Make = Callable[["Client", Settings, str, str], Process]
 
 
+certificates_option = click.option(
+    "--certificates",
+    type=click.Choice(["self-managed", "files"]),
+    help="Who keeps the certificate of the webhooks: the controller, or whoever writes the files (cert-manager).  "
+    "[default: files with --tls-cert, else self-managed]",
+)
 identity_options = click.option(
     "--identity", help="Name of this replica, unique.  [default: host name and a number]"
 )
@@ -37,6 +44,12 @@ identity_options = click.option(
 @listening_options
 @webhook_port_option
 @tls_options
+@click.option(
+    "--tls-ca",
+    type=click.Path(path_type=Path),
+    help="CA bundle (PEM) that has to verify --tls-cert before it is ready.",
+)
+@certificates_option
 @mode_option
 def webhook(**flags: Any) -> int:
     """Serve the webhooks to an API server: one of any number of equal replicas.
@@ -44,6 +57,8 @@ def webhook(**flags: Any) -> int:
     Knows the cluster by watching it, and writes nothing but what it turned away, into its own namespace. Every
     flag is an environment variable too, as SCHEMAGATE_OPS_PORT is. Ends on SIGTERM: not ready, then serve on and
     close connections, then stop.
+
+    Without --tls-cert it shows the certificate that the controller keeps.
 
     Example: schemagate webhook --tls-cert tls.crt --tls-key tls.key
     """
@@ -57,6 +72,7 @@ def webhook(**flags: Any) -> int:
 @cluster_options
 @listening_options
 @identity_options
+@certificates_option
 @mode_option
 def controller(**flags: Any) -> int:
     """Run migrations and keep their records: of all replicas the one that holds the Lease.

@@ -10,6 +10,8 @@ from datetime import datetime, timedelta
 from ipaddress import ip_address
 from typing import Any
 
+import msgspec
+
 from certs.choice import Holding
 from certs.errors import CertError, KeyMismatch
 from certs.pair import KeyPair
@@ -17,7 +19,7 @@ from certs.plan import Observed, Plan, Requests, plan
 from certs.renewal import Names, Policy, Reason
 from certs.trust import Trust, decode
 from webhook.certificate_metrics import CONFIGURATIONS, KeeperMetrics
-from webhook.errors import ClusterError, ConflictError, NameTakenError, NotLeadingError, RejectedError, StartError
+from webhook.errors import ClusterError, ConflictError, NameTakenError, RejectedError, StartError
 from webhook.kube.backoff import Backoff
 from webhook.kube.client import Client
 from webhook.kube.lease import steady
@@ -89,12 +91,10 @@ class CertificateKeeper:
             try:
                 wait = await self._look()
                 retries.reset()
-            except NotLeadingError:
-                raise
             except (ConflictError, NameTakenError, RejectedError) as error:
                 self._failed(error)  # somebody was quicker: look again
                 wait = retries.next()
-            except (ClusterError, CertError, ValueError) as error:
+            except (ClusterError, CertError, msgspec.MsgspecError, ValueError) as error:
                 self._failed(error)
                 wait = retries.next()
                 await asyncio.sleep(wait)  # news do not help with what failed
@@ -153,8 +153,6 @@ class CertificateKeeper:
                 continue
             try:
                 await self._registrations.mend(registration, planned.bundle)
-            except NotLeadingError:
-                raise
             except ClusterError as error:
                 failure = error  # a leaf that is due does not wait for it
             else:

@@ -100,7 +100,7 @@ class Registration:
         return operations
 
 
-def read(kind: str, raw: Object, own: Own) -> Registration:
+def read(kind: str, own: Own, raw: Object) -> Registration:
     """Read a configuration; msgspec's error when it is none."""
     found = msgspec.json.decode(raw, type=_Configuration)
     bundles = {
@@ -127,11 +127,11 @@ class Registrations:
                 raw = await self._client.request("GET", resource.path(name=NAME))
             except NotFoundError:
                 continue
-            found.append(read(kind, raw, self._own))
+            found.append(read(kind, self._own, raw))
         return found
 
     async def mend(self, registration: Registration, bundle: bytes) -> None:
-        """Write the bundle where another is held; RejectedError when the configuration changed since it was read."""
+        """Write the bundle where another is held; RejectedError when the configuration is not as it was read."""
         await self._writer.request(
             "PATCH",
             KINDS[registration.kind].path(name=NAME),

@@ -1,9 +1,10 @@
-"""What a webhook replica shows: the leaf that the controller keeps, or files, and whether the API server accepts it."""
+"""What a webhook replica shows, the leaf that the controller keeps or files, and whether the API server accepts it."""
 
 import asyncio
 import contextlib
 from collections.abc import Callable
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,6 @@ from webhook.errors import StartError
 from webhook.kube.certificates import leaf_in, own_of
 from webhook.kube.client import Client
 from webhook.kube.lease import steady
-from webhook.kube.listing import Object
 from webhook.kube.pace import Pace
 from webhook.kube.reflector import Reflector
 from webhook.kube.registrations import KINDS, NAME, Registration, read
@@ -53,6 +53,9 @@ class ServedCertificate:
         self._now, self._clock = now, clock
         self._file_bundle = _read_bundle(settings.tls_ca)
         self._wake = asyncio.Event()
+        self._loaded = asyncio.Event()
+        if tls.loaded:
+            self._loaded.set()
         self._recent = Recent(settings.settle_seconds)
         self._told: tuple[object, str] = (None, "")
         self._settle = settings.settle_seconds
@@ -61,7 +64,7 @@ class ServedCertificate:
             kind: Reflector(
                 client,
                 resource,
-                lambda raw, kind=kind: read(kind, raw, own),
+                partial(read, kind, own),
                 self._changed,
                 fields=f"metadata.name={NAME}",
                 pace=pace,
@@ -73,7 +76,7 @@ class ServedCertificate:
             self._leaf = Reflector(
                 client,
                 SECRETS,
-                _secret,
+                read_secret,
                 self._changed,
                 namespace=namespace,
                 fields=f"metadata.name={LEAF}",
@@ -90,8 +93,7 @@ class ServedCertificate:
 
     async def wait_loaded(self) -> None:
         """Wait until there is a certificate to show."""
-        while not self._tls.loaded:
-            await asyncio.sleep(0.05)
+        await self._loaded.wait()
 
     def missing(self) -> list[str]:
         """Say what is wrong with what is shown, in words; empty when the API server accepts it."""
@@ -135,6 +137,7 @@ class ServedCertificate:
         else:
             try:
                 self._tls.adopt(offered)
+                self._loaded.set()
             except CertError as error:
                 self._tell(offered.serial, "failed", str(error))
             else:
@@ -168,10 +171,6 @@ class ServedCertificate:
 
     def _changed(self, _namespace: str, _name: str) -> None:
         self._wake.set()
-
-
-def _secret(raw: Object) -> Secret:
-    return read_secret(raw)
 
 
 def _read_bundle(path: Path | None) -> bytes | None:

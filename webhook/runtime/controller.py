@@ -4,12 +4,14 @@ import asyncio
 from collections.abc import Sequence
 
 from webhook.admission.ops import Ops, OpsServer
+from webhook.certificate_metrics import KeeperMetrics
 from webhook.controller.concerned import concerned, everything
 from webhook.controller.jobs import awaits_pod
 from webhook.controller.queue import Key, WorkQueue
 from webhook.controller.reconcile import Reconciler
 from webhook.controller.rejections import take_in
 from webhook.errors import ClusterError
+from webhook.kube.certificates import CertificateKeeper
 from webhook.kube.client import Client
 from webhook.kube.cluster import ControllerCluster
 from webhook.kube.event_object import Reference
@@ -61,6 +63,16 @@ class ControllerProcess:
         self._events = EventRecorder(writer, identity, self.telemetry.events_dropped.inc)
         self._queue = WorkQueue(self._failed)
         self._reconciler = Reconciler(self.cluster, utc_now, settings.default_mode, self._tell)
+        self._certificates = CertificateKeeper(
+            client,
+            writer,
+            namespace,
+            settings,
+            KeeperMetrics(self.telemetry.registry),
+            now=utc_now,
+            log=self._log,
+            pace=pace,
+        )
         self.ops = OpsServer(Ops(self._missing, self.telemetry.exposition))
         self._leads = False
 
@@ -96,6 +108,8 @@ class ControllerProcess:
                 group.create_task(self._events.run())
                 group.create_task(self._take_in())
                 group.create_task(self._resync())
+                if self._settings.certificates != "files":
+                    group.create_task(self._certificates.run())
                 group.create_task(self.cluster.kind.follow(self._look_at_everything))
         finally:
             self._leads = False

@@ -2,13 +2,16 @@
 
 import asyncio
 
-from webhook.errors import ClusterError, NameTakenError
+from webhook.certificate_metrics import ServedMetrics
+from webhook.errors import ClusterError, NameTakenError, StartError
 from webhook.kube.client import Client
 from webhook.kube.cluster import WebhookCluster
 from webhook.kube.outbox import Outbox
 from webhook.kube.pace import Pace
+from webhook.runtime.certificates import ServedCertificate
 from webhook.runtime.front import Front
 from webhook.runtime.process import utc_now
+from webhook.runtime.tls import Tls
 from webhook.settings import Settings
 from webhook.telemetry import logger
 
@@ -17,20 +20,29 @@ class WebhookProcess(Front):
     """Serves the webhooks on copies of the cluster, and writes nothing but rejections into its own namespace."""
 
     def __init__(self, client: Client, settings: Settings, namespace: str, identity: str) -> None:
-        self.cluster = WebhookCluster(client, self._poisoned, Pace(idle=settings.watch_idle_seconds))
-        super().__init__(self.cluster, settings, utc_now)
+        pace = Pace(idle=settings.watch_idle_seconds)
+        self.cluster = WebhookCluster(client, self._poisoned, pace)
+        if settings.certificates == "files" and settings.tls_cert is None:
+            raise StartError("SCHEMAGATE_CERTIFICATES=files: name them with --tls-cert and --tls-key")
+        super().__init__(
+            self.cluster, settings, utc_now, Tls(settings, utc_now(), later=settings.tls_cert is None)
+        )
+        metrics = ServedMetrics(self.telemetry.registry)
+        self.certificate = ServedCertificate(
+            client, namespace, settings, self.tls, self._looked, metrics, now=utc_now, pace=pace
+        )
         self._outbox = Outbox(client, namespace, identity)
 
     def missing(self) -> list[str]:
         """Say what keeps the process from being ready; empty when it is."""
-        return [*super().missing(), *self.cluster.unsynced()]
+        return [*super().missing(), *self.cluster.unsynced(), *self.certificate.missing()]
 
     async def run(self, stop: asyncio.Event) -> None:
         """Wait for the copies, serve until ``stop``, drain, close. It does not listen before it can judge."""
         await self.open_ops()
-        following = asyncio.create_task(self.cluster.run())
+        following = asyncio.create_task(self._follow_cluster())
         stopping = asyncio.create_task(stop.wait())
-        syncing = asyncio.create_task(self.cluster.wait_synced())
+        syncing = asyncio.create_task(self._wait_complete())
         try:
             await asyncio.wait({following, stopping, syncing}, return_when=asyncio.FIRST_COMPLETED)
             if syncing.done() and not stop.is_set():
@@ -41,6 +53,15 @@ class WebhookProcess(Front):
                 task.cancel()
             await asyncio.gather(following, stopping, syncing, return_exceptions=True)
             await self._close()
+
+    async def _follow_cluster(self) -> None:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self.cluster.run())
+            group.create_task(self.certificate.run())
+
+    async def _wait_complete(self) -> None:
+        await self.cluster.wait_synced()
+        await self.certificate.wait_loaded()
 
     async def _close(self) -> None:
         """Close the webhooks, hand over what the ledger still holds, and the operations port last."""

@@ -226,6 +226,49 @@ def test_an_honest_second_attempt_passes() -> None:
     assert witness([evicted, stored_pod()])[0] == "p-1"
 
 
+def with_token(**tweak: Any) -> Manifest:
+    """A pod into which the API server mounted the account's token."""
+    pod = stored_pod()
+    mount = {
+        "name": "kube-api-access-x7k2p",
+        "mountPath": "/var/run/secrets/kubernetes.io/serviceaccount",
+        "readOnly": True,
+    }
+    for item in (*pod["spec"]["containers"], *pod["spec"]["initContainers"]):
+        item["volumeMounts"] = [*item.get("volumeMounts", []), mount | tweak]
+    pod["spec"]["volumes"].append({"name": "kube-api-access-x7k2p", "projected": {"sources": []}})
+    return pod
+
+
+def silent_of_tokens() -> Manifest:
+    """A Job as operators and charts make it: its template says nothing of a token."""
+    job = stored_job()
+    del job["spec"]["template"]["spec"]["automountServiceAccountToken"]
+    return job
+
+
+def test_a_token_that_the_template_did_not_refuse_is_no_difference() -> None:
+    assert tampering(silent_of_tokens(), [with_token()]) is None
+
+
+def test_a_token_that_the_template_refused_is() -> None:
+    assert tampering(stored_job(), [with_token()])
+
+
+@pytest.mark.parametrize(
+    "tweak",
+    [{"mountPath": "/opt/SecureSpan"}, {"subPath": "token"}, {"name": "shared-secret"}, {"readOnly": False}],
+)
+def test_a_mount_that_only_looks_like_a_token(tweak: dict[str, Any]) -> None:
+    assert tampering(silent_of_tokens(), [with_token(**tweak)])
+
+
+def test_a_volume_that_only_looks_like_a_token() -> None:
+    pod = with_token()
+    pod["spec"]["volumes"][-1] = {"name": "kube-api-access-x7k2p", "hostPath": {"path": "/"}}
+    assert tampering(silent_of_tokens(), [pod])
+
+
 @pytest.mark.parametrize("trick", POD_TRICKS)
 def test_tricks_with_the_pod(trick: str) -> None:
     pod = stored_pod()
