@@ -90,13 +90,19 @@ class Installation:
         self._count = 0
         self.certificate, self.key = plane.issue("schemagate-webhook")
 
-    async def apply(self, admin: Client, *, webhook_port: int | None = None) -> None:
-        """Apply the manifests; the webhooks are registered on this port of loopback, or left out without one."""
+    async def apply(self, admin: Client, *, webhook_port: int | None = None, ca_bundle: bool = True) -> None:
+        """Apply the manifests; the webhooks are registered on this port of loopback, or left out without one.
+
+        Without ``ca_bundle`` it is for the controller to fill in.
+        """
         for document in manifests():
             if document["kind"].endswith("WebhookConfiguration"):
                 if webhook_port is None:
                     continue
                 document = self._by_url(document, webhook_port)
+                for webhook in document["webhooks"]:
+                    if not ca_bundle:
+                        del webhook["clientConfig"]["caBundle"]
             path = path_of(document)
             await admin.patch(path, document, APPLY, fieldManager="tests", force="true")
         await until(lambda: admin.exists("/apis/schemagate.io/v1alpha1"), what="the record's kind")
@@ -135,7 +141,9 @@ class Installation:
             "SCHEMAGATE_DRAIN_SECONDS": "0",
             "SCHEMAGATE_GATHER_SECONDS": "0.1",
         }
-        if role == "webhook":
+        managed = settings.get("certificates") == "self-managed"
+        environment |= {"SCHEMAGATE_CERTIFICATES": "self-managed" if managed else "files"}
+        if role == "webhook" and not managed:
             environment |= {"SCHEMAGATE_TLS_CERT": str(self.certificate), "SCHEMAGATE_TLS_KEY": str(self.key)}
         environment |= {f"SCHEMAGATE_{key.upper()}": str(value) for key, value in settings.items()}
         component = Component(name, [str(_PROGRAM), role], self.plane.folder / f"{name}.log")

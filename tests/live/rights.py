@@ -59,14 +59,17 @@ def fold(events: Iterable[dict[str, Any]], rights: set[Right]) -> tuple[set[Righ
                 lacking.add(f"{account} {event['verb']} {event['requestURI']}")
             continue
         resource = "/".join(filter(None, (at["resource"], at.get("subresource", ""))))
-        wide = Right(account, at.get("apiGroup", ""), resource, event["verb"])
         own = at.get("namespace") == NAMESPACE
-        names = ("", at.get("name", ""))
-        narrow = {Right(account, wide.group, resource, wide.verb, own=True, name=name) for name in names}
-        if wide in rights:
-            used |= set() if own else {wide}
-        elif own and narrow & rights:
-            used |= narrow & rights
+        asked = (account, at.get("apiGroup", ""), resource, event["verb"])
+        wide, narrow = (
+            {Right(*asked, own=only, name=name) for name in ("", at.get("name", ""))} & rights
+            for only in (False, True)
+        )
+        if wide:
+            used |= set() if own else wide
+        elif own and narrow:
+            used |= narrow
         else:
-            lacking.add(f"{account} {wide.verb} {resource}.{wide.group} in {at.get('namespace', '')!r}")
+            where = f"{at.get('namespace', '')}/{at.get('name', '')}"
+            lacking.add(f"{account} {event['verb']} {resource} of {at.get('apiGroup', 'core')} in {where}")
     return used, lacking

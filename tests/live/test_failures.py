@@ -34,7 +34,8 @@ async def test_a_job_that_fails_twice_is_named_and_not_tried_again(world: World,
     for kind in ("GatewayMigration", "Deployment"):
         assert "ChangesetFailed" in await told(world, "MigrationFailed", kind)
     denial = await world.denial("ssg", BAD)
-    assert f"{RETRY}={failed['shortHash']}" in denial
+    assert failed["shortHash"] in denial
+    assert f"schemagate retry ssg -n {world.namespace}" in denial
     assert "is Failed (ChangesetFailed: changeset db/changelog-11.3.xml::42::l7 failed" in denial
 
     # Whatever becomes of the Gateway besides, and however often it is looked at.

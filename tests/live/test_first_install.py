@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.controlplane.client import ApiError
+from tests.controlplane.client import ApiError, until
 from tests.controlplane.objects import owned
 from tests.live.installation import Replica
 from tests.live.world import OLD, Manifest, World, skips
@@ -21,6 +21,7 @@ async def test_the_deployment_waits_for_the_job_that_its_gateway_asks_for(
     stored = await world.create(gateway)
     # The operator writes the ConfigMap first, and tries the Deployment again and again.
     await world.create(owned(config_map, stored))
+    await until(lambda: guarded(world, deployment), what="the webhook knows the Gateway")
     assert "is blocked" in await refusal(world, owned(deployment, stored))
 
     running = await world.reaches("Running", image=image)
@@ -42,6 +43,15 @@ async def test_the_deployment_waits_for_the_job_that_its_gateway_asks_for(
     after = await world.reaches("Complete", image=image)
     assert [done["hash"] for done in after["completedHashes"]] == [complete["specHash"]]
     assert len(await world.jobs()) == 1
+
+
+async def guarded(world: World, deployment: Manifest) -> bool:
+    """Tell whether the webhook knows by now that it has to guard the Deployment."""
+    try:
+        await world.admin.post(world.path("Deployment"), deployment, dryRun="All")
+    except ApiError as error:
+        return error.status == 403
+    return False
 
 
 async def refusal(world: World, deployment: Manifest) -> str:

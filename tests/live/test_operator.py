@@ -1,6 +1,7 @@
 """A Gateway of the stock operator, from the first image change to the last pod."""
 
 import asyncio
+import functools
 from typing import Any
 
 import pytest
@@ -74,7 +75,7 @@ async def test_the_job_has_the_gateways_settings_and_nothing_that_serves(
 
     # Who looks at the record or at the Deployment is told.
     for reason in ("MigrationStarted", "MigrationComplete"):
-        assert await until(lambda reason=reason: told(world, reason)) == {"Deployment", "GatewayMigration"}
+        assert await until(functools.partial(told, world, reason)) == {"Deployment", "GatewayMigration"}
 
 
 async def test_denials_are_counted_once_each_and_a_dry_run_leaves_no_trace(

@@ -13,6 +13,8 @@ DOCUMENTS = manifests("30-accounts.yaml", "40-roles.yaml")
 ROLES = [item for item in DOCUMENTS if item["kind"] in {"ClusterRole", "Role"}]
 BINDINGS = [item for item in DOCUMENTS if item["kind"] in {"ClusterRoleBinding", "RoleBinding"}]
 READING = {"get", "list", "watch"}
+OWN_SECRETS = ("schemagate-ca", "schemagate-webhook-tls")
+"""The authority, which the controller alone may read, and what the webhooks show."""
 
 
 def grants(kind: str = "", name: str = "") -> Iterator[tuple[str, str, str, tuple[str, ...]]]:
@@ -40,7 +42,7 @@ def test_nothing_is_granted_by_a_wildcard_or_by_url() -> None:
 @pytest.mark.parametrize(
     ("resources", "verbs"),
     [
-        ({"secrets", "serviceaccounts", "serviceaccounts/token", "nodes", "nodes/proxy"}, set[str]()),
+        ({"serviceaccounts", "serviceaccounts/token", "nodes", "nodes/proxy"}, set[str]()),
         ({"roles", "rolebindings", "clusterroles", "clusterrolebindings"}, set[str]()),
         ({"validatingadmissionpolicies", "validatingadmissionpolicybindings"}, set[str]()),
         ({"pods/exec", "pods/attach", "pods/portforward", "pods/ephemeralcontainers"}, set[str]()),
@@ -59,10 +61,30 @@ def test_nobody_may_raise_rights_act_as_others_or_delete_in_bulk() -> None:
     }
 
 
+def test_no_secret_is_granted_but_those_of_our_own_certificates() -> None:
+    assert not [grant for grant in grants("ClusterRole") if grant[1] == "secrets"]
+    for account, names in (("schemagate-webhook", OWN_SECRETS[1:]), ("schemagate-controller", OWN_SECRETS)):
+        for _, resource, verb, named in grants("Role", account):
+            if resource != "secrets":
+                continue
+            if verb == "create":  # which cannot be limited by name
+                assert account == "schemagate-controller"
+            else:
+                assert named
+                assert set(named) <= set(names)
+
+
+def test_of_webhook_configurations_only_our_own_are_granted() -> None:
+    ours = [grant for grant in grants() if grant[0] == "admissionregistration.k8s.io"]
+    assert {grant[3] for grant in ours} <= {("schemagate",)}
+    assert {grant[2] for grant in ours} <= {*READING, "patch"}
+
+
 def test_what_the_network_can_reach_only_reads_outside_its_namespace() -> None:
     writing = {grant[:3] for grant in grants("ClusterRole", "schemagate-webhook") if grant[2] not in READING}
     assert writing == {("authorization.k8s.io", "subjectaccessreviews", "create")}
-    assert set(grants("Role", "schemagate-webhook")) == {("", "configmaps", "create", ())}
+    inside = {grant[:3] for grant in grants("Role", "schemagate-webhook") if grant[2] not in READING}
+    assert inside == {("", "configmaps", "create")}
 
 
 def test_no_rule_is_granted_twice() -> None:

@@ -1,7 +1,7 @@
 """The cluster as commands ask it that a person runs. Imported late: the Kubernetes client takes long to load."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -73,6 +73,11 @@ class LiveCluster(Reads):
         """Ask for another attempt at the hash that the record's status names."""
         notes = {RETRY: record.status.spec_hash}
         return await self._patch(record, {"metadata": {"uid": record.uid, "annotations": notes}})
+
+    async def annotate(self, resource: Resource, namespace: str, name: str, notes: Mapping[str, str]) -> None:
+        """Annotate an object; NotFoundError when there is none."""
+        patch = {"metadata": {"annotations": dict(notes)}}
+        await self._client.request("PATCH", resource.path(namespace, name), body=patch, content_type=MERGE)
 
     async def log_tail(self, record: Record) -> list[str]:
         """Give the last lines of the log of a record's Job, without credentials, as far as they can be had."""

@@ -13,6 +13,7 @@ from pathlib import Path
 import click
 
 from webhook import __version__
+from webhook.cli.certs import certs
 from webhook.cli.demo import demo
 from webhook.cli.hash import hash_command
 from webhook.cli.migrate import migrate
@@ -47,6 +48,7 @@ schemagate.add_command(hash_command)
 schemagate.add_command(migrate)
 schemagate.add_command(retry)
 schemagate.add_command(status)
+schemagate.add_command(certs)
 
 
 def run(arguments: Sequence[str] | None = None) -> int:

@@ -1,7 +1,7 @@
 """The controller's writes: conditional on what was read, safe to repeat, and known to its own copies at once."""
 
 import contextlib
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -18,6 +18,8 @@ from webhook.policy.record import Record, RecordSpec, RecordStatus
 
 Manifest = Mapping[str, Any]
 MERGE = "application/merge-patch+json"
+_TRIES = 16
+"""How often a write that conflicts with nothing but what others keep in a record is tried again at once."""
 
 
 class Writes:
@@ -50,9 +52,13 @@ class Writes:
 
     async def write_status(self, record: Record, status: RecordStatus) -> Record:
         """Write the status; ConflictError when the record changed since it was read."""
-        body = replace(record, status=status).to_manifest()
         path = RECORDS.path(record.namespace, record.name, "status")
-        return self._learned(await self._writer.request("PUT", path, body=body))
+
+        async def put(newest: Record) -> Record:
+            body = replace(newest, status=status).to_manifest()
+            return self._learned(await self._writer.request("PUT", path, body=body))
+
+        return await self._despite_others(record, put)
 
     async def clear_retry(self, record: Record) -> None:
         """Take the retry annotation off."""
@@ -127,10 +133,31 @@ class Writes:
             copies.learn(raw)
 
     async def _patch_record(self, record: Record, patch: dict[str, Any]) -> Record:
-        same = {"uid": record.uid, "resourceVersion": record.resource_version}
-        patch["metadata"] = {**patch.get("metadata", {}), **same}
         path = RECORDS.path(record.namespace, record.name)
-        return self._learned(await self._writer.request("PATCH", path, body=patch, content_type=MERGE))
+
+        async def send(newest: Record) -> Record:
+            same = {"uid": newest.uid, "resourceVersion": newest.resource_version}
+            body = {**patch, "metadata": {**patch.get("metadata", {}), **same}}
+            return self._learned(await self._writer.request("PATCH", path, body=body, content_type=MERGE))
+
+        return await self._despite_others(record, send)
+
+    async def _despite_others(self, record: Record, write: Callable[[Record], Awaitable[Record]]) -> Record:
+        """Write a record; at once again when what changed meanwhile is nothing that we read of it.
+
+        Whoever keeps writing annotations or fields of their own would otherwise starve us: a new look takes longer
+        than they need for their next write. ConflictError when anything that a plan depends on changed.
+        """
+        newest = record
+        for _ in range(_TRIES):
+            try:
+                return await write(newest)
+            except ConflictError:
+                path = RECORDS.path(record.namespace, record.name)
+                newest = self._learned(await self._writer.request("GET", path))
+                if replace(newest, resource_version=record.resource_version) != record:
+                    raise
+        return await write(newest)
 
     async def _patch_deployment(self, namespace: str, name: str, patch: Manifest) -> None:
         path = DEPLOYMENTS.path(namespace, name)

@@ -1,4 +1,4 @@
-"""What a webhook replica shows, the leaf that the controller keeps or files, and whether the API server accepts it."""
+"""What a webhook replica shows, the leaf that the controller keeps or files, and whether clients accept it."""
 
 import asyncio
 import contextlib

@@ -10,7 +10,7 @@ from webhook.controller.jobs import awaits_pod
 from webhook.controller.queue import Key, WorkQueue
 from webhook.controller.reconcile import Reconciler
 from webhook.controller.rejections import take_in
-from webhook.errors import ClusterError
+from webhook.errors import ClusterError, NotLeadingError
 from webhook.kube.certificates import CertificateKeeper
 from webhook.kube.client import Client
 from webhook.kube.cluster import ControllerCluster
@@ -102,6 +102,7 @@ class ControllerProcess:
         await self.cluster.catch_up()
         self._look_at_everything()
         self._leads = True
+        only_lost: NotLeadingError | None = None
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._queue.run(self._reconcile, workers=self._settings.workers))
@@ -111,8 +112,12 @@ class ControllerProcess:
                 if self._settings.certificates != "files":
                     group.create_task(self._certificates.run())
                 group.create_task(self.cluster.kind.follow(self._look_at_everything))
+        except* NotLeadingError as lost:
+            only_lost = NotLeadingError(str(lost.exceptions[0]))
         finally:
             self._leads = False
+        if only_lost is not None:  # the elector tells this from work that failed
+            raise only_lost
 
     async def _reconcile(self, key: Key) -> float | None:
         with self.telemetry.reconciling():
@@ -133,8 +138,10 @@ class ControllerProcess:
                     left_out = await take_in(self.cluster, received.uid, received.rejections)
                     await self._inbox.done(received)
                     self.telemetry.rejections_left_out.inc(left_out)
-                except ClusterError as error:
-                    self._log.info("rejections_not_taken_in", error=str(error))
+                except NotLeadingError:
+                    raise
+                except Exception as error:  # noqa: BLE001 # a batch that cannot be taken in must not end the lead
+                    self._log.warning("rejections_not_taken_in", error=f"{type(error).__name__}: {error}")
                     self._arrived.set()
             await asyncio.sleep(self._settings.gather_seconds)
             await self._arrived.wait()

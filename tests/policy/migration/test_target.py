@@ -130,7 +130,7 @@ COMING = {"status": {"replicas": 2, "updatedReplicas": 2, "availableReplicas": 0
 
 def progressing(status: str, reason: str) -> dict[str, Any]:
     condition = {"type": "Progressing", "status": status, "reason": reason}
-    return {"status": {**COMING["status"], "conditions": [condition]}}  # type: ignore[dict-item]
+    return {"status": {**COMING["status"], "conditions": [condition]}}
 
 
 @pytest.mark.parametrize(

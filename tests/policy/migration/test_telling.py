@@ -46,6 +46,7 @@ REMARKS: dict[str, tuple[dict[str, Any], RecordStatus, Remarks]] = {
         status_for(B, Phase.PENDING),
         Remarks("there is no Job x"),
     ),
+    "Jobs that say they are ours, once it is complete": ({"impostors": ("a",)}, COMPLETE, Remarks()),
     "its Job is refused": (
         {"refused": "JobNotCreated: exceeded quota"},
         status_for(B, Phase.PENDING),

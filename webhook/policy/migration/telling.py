@@ -32,7 +32,7 @@ def remarks(observed: Observed, status: RecordStatus) -> Remarks:
         detail = "the first pods are on their way, and migrate by themselves"
     elif status.phase is Phase.RUNNING and observed.job is not None and observed.job.obstacle:
         detail = observed.job.obstacle
-    if observed.impostors:
+    if observed.impostors and not status.complete:
         named = ", ".join(observed.impostors)
         said = f"Job {named} is not ours, whatever it says; it counts for nothing"
         doubt = (FOREIGN_JOB, printable(said, _DOUBT_LIMIT))
