@@ -85,7 +85,9 @@ class ServedCertificate:
 
     async def run(self) -> None:
         """Follow, for ever."""
-        reflectors: list[Reflector[Any]] = [*self._registrations.values(), *([self._leaf] if self._leaf else [])]
+        reflectors: list[Reflector[Any]] = list(self._registrations.values())
+        if self._leaf is not None:
+            reflectors.append(self._leaf)
         async with asyncio.TaskGroup() as group:
             for reflector in reflectors:
                 group.create_task(reflector.run())
