@@ -156,3 +156,24 @@ async def test_the_event_loop_has_its_turn(tmp_path: Path) -> None:
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
     assert turns >= 50
+
+
+async def test_a_schema_that_changes_under_an_object_is_seen(tmp_path: Path) -> None:
+    """A definition that knows more fields shows them without a new version; all watches of the kind end then."""
+    lists = [listed(item("a", 1, dull=True), item("b", 1)), listed(item("a", 1), item("b", 1), version=2)]
+    watches = [stream(after="end"), stream()]
+    async with following(tmp_path, lists, watches, schema_may_change=True) as (api, reflector, told, _):
+        await api.until(watches=2)
+        assert reflector.keys() == [("team-a", "a"), ("team-a", "b")]
+        assert told.names == ["b", "a"]
+        assert reflector.lists == 2
+
+
+async def test_the_end_of_a_watch_is_no_reason_to_list_where_schemas_stay(tmp_path: Path) -> None:
+    async with following(tmp_path, [listed(item("a", 1))], [stream(after="end"), stream()]) as (
+        api,
+        reflector,
+        *_,
+    ):
+        await api.until(watches=2)
+        assert reflector.lists == 1

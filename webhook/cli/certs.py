@@ -1,4 +1,4 @@
-"""``schemagate certs``: the certificates that the controller keeps, and how to ask for new ones. No key is shown."""
+"""``schemagate certs``: the certificates that the controller keeps; how to ask for new ones. No key is shown."""
 
 import asyncio
 import uuid

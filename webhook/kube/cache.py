@@ -17,7 +17,8 @@ class Cache(Generic[T]):
 
     ``project`` makes of an object what is kept, None when it is of no interest. When it raises, that object is
     skipped, what was kept of it stays, and ``poison`` is told (namespace, name, error). ``changed`` is told
-    namespace and name of whatever appears, changes its version, or vanishes; none of them may wait.
+    namespace and name of whatever appears, changes its version, or vanishes; none of them may wait. An object of a
+    version that is known is not looked at again, unless ``versions_tell_all`` is false.
     """
 
     def __init__(
@@ -27,8 +28,10 @@ class Cache(Generic[T]):
         *,
         namespace: str = "",
         poison: Callable[[str, str, Exception], None] | None = None,
+        versions_tell_all: bool = True,
     ) -> None:
         self._namespace = namespace
+        self._versions_tell_all = versions_tell_all
         self._project = project
         self._changed = changed
         self._poison = poison
@@ -92,7 +95,7 @@ class Cache(Generic[T]):
             if self._poison is not None:
                 self._poison("", "", error)
             return None
-        if self._store.knows(meta):
+        if self._versions_tell_all and self._store.knows(meta):
             return Listed(meta, kept=True)
         good, value = self._projected(meta, raw)
         return Listed(meta, value, kept=not good)

@@ -59,6 +59,7 @@ class Copies:
             labels=labels,
             metadata_only=metadata_only,
             pace=self._pace,
+            schema_may_change=resource in {RECORDS, GATEWAYS},
         )
         self._reflectors[resource.plural] = made
         return made

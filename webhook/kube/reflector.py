@@ -28,6 +28,8 @@ T = TypeVar("T")
 
 _TURN = 100
 """After so many events others have their turn, also when the buffer holds more."""
+_EARLY = 5.0
+"""A watch that ends so many seconds before its time was ended for a reason."""
 
 
 class Reflector(Cache[T]):
@@ -35,6 +37,9 @@ class Reflector(Cache[T]):
 
     ``problem`` says why the cache is not live, "" when it is. ``lists``, ``watches``, ``events`` and ``failures``
     count for metrics; ``installed`` is False while the server does not serve the kind.
+
+    ``schema_may_change``: of a custom resource, the server reads the same stored object otherwise after its
+    definition changed. It ends the watches then, a moment late, so that one that ends early makes us list anew.
     """
 
     def __init__(
@@ -51,8 +56,11 @@ class Reflector(Cache[T]):
         page: int = 100,
         poison: Callable[[str, str, Exception], None] | None = None,
         pace: Pace | None = None,
+        schema_may_change: bool = False,
     ) -> None:
-        super().__init__(project, changed, namespace=namespace, poison=poison)
+        super().__init__(
+            project, changed, namespace=namespace, poison=poison, versions_tell_all=not schema_may_change
+        )
         self._client = client
         self._path = resource.path(namespace)
         self._query = {
@@ -65,6 +73,7 @@ class Reflector(Cache[T]):
         # Lists are dear, so their back-off ends only with a watch that lasts: a server that answers 410 for ever,
         # or a tenant that keeps writing what is too long for a line, gets one every few seconds.
         self._relists = Backoff(jitter=self._pace.jitter)
+        self._schema_may_change = schema_may_change
         self._version = ""
         self._heard_at = -math.inf
         self._synced = asyncio.Event()
@@ -171,13 +180,14 @@ class Reflector(Cache[T]):
         return self._retries.next() if failure is None else self._failed(failure)
 
     async def _follow(self) -> None:
+        seconds, started = int(self._pace.jitter(240, 300)), self._pace.clock()
         query = {
             **self._query,
             "watch": "true",
             "resourceVersion": self._version,
             "allowWatchBookmarks": "true",
             # Not all at once: the watches of all replicas would end together for ever.
-            "timeoutSeconds": str(int(self._pace.jitter(240, 300))),
+            "timeoutSeconds": str(seconds),
         }
         splitter = LineSplitter()
         lines = 0
@@ -195,6 +205,8 @@ class Reflector(Cache[T]):
                 except TimeoutError:
                     return
                 if not chunk:
+                    if self._schema_may_change and self._pace.clock() - started < seconds - _EARLY:
+                        self._version = ""
                     return
                 for line in splitter.feed(chunk):
                     self._version = self._take(self._path, line) or self._version

@@ -169,6 +169,4 @@ def newer(version: str, than: str) -> bool:
 
 
 def _same(one: Entry[T] | None, other: Entry[T] | None) -> bool:
-    return one is other or (
-        one is not None and other is not None and (one.uid, one.version) == (other.uid, other.version)
-    )
+    return one is other or one == other
