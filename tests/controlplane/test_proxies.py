@@ -73,8 +73,7 @@ async def test_a_silenced_connection_stays_silent_and_a_new_one_works(
             assert (await other.get("/version"))["major"] == "1"
         assert not waiting.done()
         proxy.cut()
-        with pytest.raises(aiohttp.ClientConnectionError):
-            await waiting
+        assert (await waiting)["major"] == "1"  # a read is repeated by the client, on a connection that is new
 
 
 async def test_a_cut_proxy_breaks_what_is_open(control_plane: ControlPlane, proxy: Proxy) -> None:

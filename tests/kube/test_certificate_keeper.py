@@ -60,8 +60,11 @@ class Storage:
         stored = self.objects.get(path, {"metadata": {}})
         if method == "PUT" and body["metadata"]["resourceVersion"] != stored["metadata"]["resourceVersion"]:
             raise ConflictError(path)
-        if method == "PATCH":
+        if method == "PATCH" and isinstance(body, list):
             body = self.patched(stored, body)
+        elif method == "PATCH":
+            notes = {**stored["metadata"].get("annotations", {}), **body["metadata"]["annotations"]}
+            body = {**stored, "metadata": {**stored["metadata"], "annotations": notes}}
         self.put(path, body)
         self.writes.append(f"{method} {path.rpartition('/')[2]}")
         return b"{}"

@@ -1,4 +1,4 @@
-"""A Service for webhooks that run outside of a cluster network: each new connection goes to the next one that listens."""
+"""A Service for webhooks outside of a cluster network: a new connection goes to the next one that listens."""
 
 import asyncio
 import itertools
@@ -41,14 +41,16 @@ class Balancer:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         self.opened += 1
+        writers = [writer]
         try:
             behind_reader, behind = await self._connect()
+            writers.append(behind)
             await asyncio.gather(_pump(reader, behind), _pump(behind_reader, writer))
-            behind.close()
         except (OSError, asyncio.CancelledError):
             pass  # nobody waits for this task but `__aexit__`
         finally:
-            writer.close()
+            for each in writers:
+                each.transport.abort()
 
     async def _connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         for _ in range(self._count - 1):

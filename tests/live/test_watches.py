@@ -213,10 +213,12 @@ async def test_a_storm_of_other_writers_is_survived_and_their_annotations_kept(
         began = time.monotonic()
         await world.wants(NEW)
         # It goes on until the migration is complete: that it gets anywhere amid it is the point.
-        await world.reaches("Complete", image=NEW, seconds=LATE)
-        seconds = time.monotonic() - began
-        over.set()
-        written = await asyncio.gather(*storm)
+        try:
+            await world.reaches("Complete", image=NEW, seconds=LATE)
+            seconds = time.monotonic() - began
+        finally:
+            over.set()
+            written = await asyncio.gather(*storm)
         await one_job_each(world, audit, NEW)
         kept = (await world.record())["metadata"]["annotations"]
         conflicts = sum(

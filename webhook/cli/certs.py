@@ -45,12 +45,7 @@ def show(kubeconfig: Path | None, context: str | None, namespace: str, output: s
     # Imported here: commands without a cluster need not wait for the Kubernetes client to load.
     from webhook.cli.live import Where, ask
 
-    async def work(cluster: "LiveCluster", where: str) -> int:
-        found = await _described(cluster, where)
-        emit(output, found, lambda: table(_HEAD, [[str(row[cell.lower()]) for cell in _HEAD] for row in found]))
-        return _FAILED if any(row["state"] not in _GOOD for row in found) else 0
-
-    return ask(Where(kubeconfig, context, namespace), work)
+    return ask(Where(kubeconfig, context, namespace), lambda cluster, where: shown(cluster, where, output))
 
 
 @certs.command()
@@ -71,27 +66,37 @@ def rotate(
     """
     from webhook.cli.live import Where, ask  # as above
 
-    async def work(cluster: "LiveCluster", where: str) -> int:
-        from webhook.kube.secrets import AUTHORITY, LEAF, SECRETS
+    seconds = timeout if wait else None
+    return ask(
+        Where(kubeconfig, context, namespace), lambda cluster, where: rotated(cluster, where, what, seconds)
+    )
 
-        name, token = (AUTHORITY if what == "ca" else LEAF), str(uuid.uuid4())
-        await cluster.annotate(SECRETS, where, name, {ROTATE: token})
-        click.echo(
-            f"asked for a new {'CA' if what == 'ca' else 'leaf'}: the controller takes note of it", err=True
-        )
-        if not wait:
-            return 0
-        try:
-            async with asyncio.timeout(timeout):
-                while not await _done(cluster, where, name, token):  # noqa: ASYNC110 # nothing here to be told by
-                    await asyncio.sleep(_LOOK_SECONDS)
-        except TimeoutError:
-            click.echo(f"not done in {timeout} s; see `schemagate certs show`", err=True)
-            return _FAILED
-        click.echo("done", err=True)
+
+async def shown(cluster: "LiveCluster", namespace: str, output: str) -> int:
+    """Print what there is, and give the exit code."""
+    found = await _described(cluster, namespace)
+    emit(output, found, lambda: table(_HEAD, [[str(row[cell.lower()]) for cell in _HEAD] for row in found]))
+    return _FAILED if any(row["state"] not in _GOOD for row in found) else 0
+
+
+async def rotated(cluster: "LiveCluster", namespace: str, what: str, seconds: float | None) -> int:
+    """Ask for a new leaf or CA, wait so long if at all, and give the exit code."""
+    from webhook.kube.secrets import AUTHORITY, LEAF, SECRETS  # late, as above
+
+    name, token = (AUTHORITY if what == "ca" else LEAF), str(uuid.uuid4())
+    await cluster.annotate(SECRETS, namespace, name, {ROTATE: token})
+    click.echo(f"asked the controller for a new {'CA' if what == 'ca' else 'leaf'}", err=True)
+    if seconds is None:
         return 0
-
-    return ask(Where(kubeconfig, context, namespace), work)
+    try:
+        async with asyncio.timeout(seconds):
+            while not await _done(cluster, namespace, name, token):  # noqa: ASYNC110 # nobody here to be told by
+                await asyncio.sleep(_LOOK_SECONDS)
+    except TimeoutError:
+        click.echo(f"not done in {seconds:g} s; see `schemagate certs show`", err=True)
+        return _FAILED
+    click.echo("done", err=True)
+    return 0
 
 
 async def _described(cluster: "LiveCluster", namespace: str) -> list[Mapping[str, Any]]:

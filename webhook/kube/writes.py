@@ -22,6 +22,10 @@ _TRIES = 16
 """How often a write that conflicts with nothing but what others keep in a record is tried again at once."""
 
 
+class _List(msgspec.Struct, frozen=True):
+    items: list[msgspec.Raw]
+
+
 class Writes:
     """Writes to an API server. ``writer`` is fenced: what it sends, it sends as the leader.
 
@@ -153,11 +157,18 @@ class Writes:
             try:
                 return await write(newest)
             except ConflictError:
-                path = RECORDS.path(record.namespace, record.name)
-                newest = self._learned(await self._writer.request("GET", path))
-                if replace(newest, resource_version=record.resource_version) != record:
+                found = await self._newest(record)
+                if found is None or replace(found, resource_version=record.resource_version) != record:
                     raise
+                newest = found
         return await write(newest)
+
+    async def _newest(self, record: Record) -> Record | None:
+        """Give a record as it is stored now, by a list: the account may list records, but get none."""
+        only = {"fieldSelector": f"metadata.name={record.name}"}
+        raw = await self._writer.request("GET", RECORDS.path(record.namespace), query=only)
+        items = msgspec.json.decode(raw, type=_List).items
+        return self._learned(bytes(items[0])) if items else None
 
     async def _patch_deployment(self, namespace: str, name: str, patch: Manifest) -> None:
         path = DEPLOYMENTS.path(namespace, name)

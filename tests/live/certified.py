@@ -1,0 +1,203 @@
+"""An installation that keeps its own certificates, behind one address, and the storm that it has to bear."""
+
+import asyncio
+import base64
+import contextlib
+import re
+import ssl
+import time
+
+from tests.controlplane.client import ApiError, Client, until
+from tests.live.installation import NAMESPACE, Installation, Replica
+from webhook.policy.names import LICENSE_PATH, ROTATE
+
+CONFIGURATIONS = tuple(
+    f"/apis/admissionregistration.k8s.io/v1/{kind}webhookconfigurations/schemagate"
+    for kind in ("mutating", "validating")
+)
+SECRETS = f"/api/v1/namespaces/{NAMESPACE}/secrets"
+AUTHORITY, LEAF = f"{SECRETS}/schemagate-ca", f"{SECRETS}/schemagate-webhook-tls"
+DEPLOYMENT = {
+    "apiVersion": "apps/v1",
+    "kind": "Deployment",
+    "metadata": {"name": "ssg"},
+    "spec": {
+        "replicas": 0,
+        "selector": {"matchLabels": {"app": "ssg"}},
+        "template": {
+            "metadata": {"labels": {"app": "ssg"}},
+            "spec": {
+                "containers": [
+                    {
+                        "name": "gateway",
+                        "image": "docker.io/caapim/gateway:11.2.5",
+                        "volumeMounts": [{"name": "license", "mountPath": LICENSE_PATH, "subPath": "license.xml"}],
+                    }
+                ],
+                "volumes": [{"name": "license", "secret": {"secretName": "license"}}],
+            },
+        },
+    },
+}
+DEPLOYMENTS = "/apis/apps/v1/namespaces/team-a/deployments"
+
+
+class Site:
+    """An installation whose controller keeps the certificates, behind one address."""
+
+    def __init__(self, installation: Installation, admin: Client, ports: list[int], **settings: object) -> None:
+        self.installation = installation
+        self.admin = admin
+        self.ports = ports
+        self.settings = {
+            "certificates": "self-managed",
+            "certificate_names": "127.0.0.1",
+            "lease_seconds": 3,
+            "settle_seconds": 2,
+            **settings,
+        }
+        self.replicas: list[Replica] = []
+
+    def start(self, role: str, **more: object) -> Replica:
+        replica = self.installation.start(role, wait=False, **{**self.settings, **more})
+        self.replicas.append(replica)
+        return replica
+
+    async def ready(self) -> None:
+        async def all_ready() -> bool:
+            return all([await asyncio.to_thread(replica.ready) for replica in self.replicas])
+
+        await until(all_ready, 60, "every replica is ready")
+
+    async def bundles(self) -> list[bytes]:
+        """Give the live bundle of every webhook."""
+        found = [await self.admin.get(path) for path in CONFIGURATIONS]
+        hooks = [hook["clientConfig"] for configuration in found for hook in configuration["webhooks"]]
+        return [base64.b64decode(hook.get("caBundle", "")) for hook in hooks]
+
+    async def shown(self, port: int, bundle: bytes) -> bytes:
+        """Give the certificate that a replica shows to a strict client that trusts the bundle."""
+        context = ssl.create_default_context(cadata=bundle.decode())
+        context.verify_flags |= ssl.VERIFY_X509_STRICT
+        _, writer = await asyncio.open_connection("127.0.0.1", port, ssl=context)
+        der = writer.get_extra_info("ssl_object").getpeercert(binary_form=True)
+        writer.close()
+        with contextlib.suppress(OSError):
+            await writer.wait_closed()
+        return bytes(der)
+
+    async def verified(self) -> bool:
+        """Tell whether every replica is verified by every live bundle."""
+        try:
+            for bundle in await self.bundles():
+                for port in self.ports:
+                    await self.shown(port, bundle)
+        except (ssl.SSLError, OSError, ValueError):
+            return False
+        return True
+
+    async def leaf(self) -> bytes:
+        secret = await self.admin.get(LEAF)
+        return base64.b64decode(secret["data"]["tls.crt"])
+
+    async def annotate(self, path: str, key: str) -> None:
+        await self.admin.patch(path, {"metadata": {"annotations": {key: str(time.time())}}})
+
+    async def writes(self) -> int:
+        """Give how often the leader wrote bundles."""
+        total = 0
+        for replica in self.replicas:
+            if "controller" in replica.component.name:
+                told = await asyncio.to_thread(replica.metrics)
+                total += sum(int(float(n)) for n in re.findall(r"ca_bundle_repairs_total\{.*\} (\S+)", told))
+        return total
+
+
+class Storm:
+    """Calls through the API server and strict handshakes, while certificates are renewed, rotated and deleted."""
+
+    ACTS = (
+        (10, ROTATE, (LEAF,)),
+        (25, ROTATE, (AUTHORITY,)),
+        (40, "delete", (LEAF,)),
+        (55, ROTATE, (AUTHORITY,)),
+        (70, "delete", (AUTHORITY, LEAF)),
+        (85, ROTATE, (LEAF,)),
+        (95, "delete", (AUTHORITY,)),
+    )
+    """At which percentage of the calls what is done to which Secret."""
+
+    def __init__(self, site: Site, calls: int, clients: int) -> None:
+        self._site = site
+        self._calls, self._clients = calls, clients
+        self._left = iter(range(calls))
+        self._done = asyncio.Event()
+        self.finished = self.handshakes = 0
+        self.failures: list[str] = []
+        self.leaves: set[bytes] = set()
+
+    async def blow(self) -> None:
+        """Go on until all calls are done."""
+        others = [asyncio.create_task(self._shake_hands()), asyncio.create_task(self._disturb())]
+        try:
+            await asyncio.gather(*(self._call() for _ in range(self._clients)))
+        finally:
+            self._done.set()
+            await asyncio.gather(*others)
+
+    async def ignored(self) -> float:
+        """Give how many calls failed that the API server let pass (failurePolicy Ignore)."""
+        told = await self._site.admin.text("/metrics")
+        return sum(map(float, re.findall(r"(?m)^apiserver_admission_webhook_fail_open_count\{.*\} (\S+)", told)))
+
+    async def answered(self) -> float:
+        """Give how many calls the replicas judged."""
+        total = 0.0
+        for replica in self._site.replicas:
+            told = await asyncio.to_thread(replica.metrics)
+            pattern = (
+                r'(?m)^schemagate_http_responses_total\{path="/validate-apps-v1-deployment",status="200"\} (\S+)'
+            )
+            total += sum(map(float, re.findall(pattern, told)))
+        return total
+
+    async def _call(self) -> None:
+        plane = self._site.installation.plane
+        async with Client(plane.api_url, plane.client_context) as client:
+            for number in self._left:
+                try:
+                    await restart(client, number)
+                except ApiError as error:
+                    self.failures.append(f"{number}: {error}")
+                self.finished += 1
+
+    async def _shake_hands(self) -> None:
+        """Play strict clients with fresh connections, which know a bundle of a moment ago."""
+        known: list[list[bytes]] = []
+        while not self._done.is_set():
+            known = [*known[-4:], await self._site.bundles()]
+            for bundle in known[0]:
+                for port in self._site.ports:
+                    try:
+                        await self._site.shown(port, bundle)
+                    except (ssl.SSLError, OSError) as error:
+                        self.failures.append(f"handshake: {error}")
+                    self.handshakes += 1
+            await asyncio.sleep(0.2)
+
+    async def _disturb(self) -> None:
+        acts = list(self.ACTS)
+        while not self._done.is_set():
+            if acts and self.finished * 100 >= self._calls * acts[0][0]:
+                _, act, paths = acts.pop(0)
+                for path in paths:
+                    await (self._site.admin.delete(path) if act == "delete" else self._site.annotate(path, act))
+            with contextlib.suppress(ApiError):  # there is none for a moment
+                self.leaves.add(await self._site.leaf())
+            await asyncio.sleep(0.2)
+
+
+async def restart(client: Client, number: int) -> None:
+    """Change a pod template without a trace: that asks both webhooks of Deployments."""
+    change = {"spec": {"template": {"metadata": {"annotations": {"restarted": str(number)}}}}}
+    await client.patch(f"{DEPLOYMENTS}/ssg", change, dryRun="All")
