@@ -47,6 +47,7 @@ def valid(certificate: x509.Certificate, now: datetime) -> bool:
     return certificate.not_valid_before_utc <= now <= certificate.not_valid_after_utc
 
 
+@lru_cache(maxsize=1024)
 def issued_by(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
     """Tell whether a certificate bears the name and the signature of an issuer."""
     try:

@@ -5,8 +5,7 @@ before a leaf of it is shown; an old one stays in the bundle until no leaf of it
 follows from what is observed alone, so that whoever takes over half way goes on.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -16,54 +15,11 @@ from certs.authority import CertificateAuthority
 from certs.bundle import certificates, encoded, fingerprint, fingerprints, issued_by, leaf_of, valid
 from certs.pair import KeyPair
 from certs.renewal import Policy, Reason, ageing, renew_at
+from certs.situation import Observed, Plan, Requests
 from certs.trust import Lost, Trust, certificate_of
 
 _NEVER: Final = datetime(1970, 1, 1, tzinfo=UTC)
 """The end of the last leaf of an authority that has issued none."""
-
-
-@dataclass(frozen=True, slots=True)
-class Requests:
-    """What somebody asked for: a new leaf, a new authority, old authorities forgotten at once."""
-
-    leaf: bool = False
-    authority: bool = False
-    prune: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Observed:
-    """What is stored and what clients hold. ``leaf`` is the pair that is stored, or why there is none.
-
-    ``published`` is the bundle stored beside it, ``live`` the bundle that each client holds right now,
-    and ``held`` says by fingerprint how long all of them have held an authority, on a clock that never jumps.
-    """
-
-    trust: Trust | Lost
-    leaf: KeyPair | Reason
-    published: bytes
-    live: Mapping[str, bytes]
-    held: Mapping[str, timedelta]
-    requests: Requests = Requests()
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """The next steps. A trust comes alone: store it, observe anew. All else may be done in any order.
-
-    ``bundle`` is for the clients named in ``stale``, and is stored beside ``leaf``; ``reason`` says why the trust
-    has a new authority, or why the leaf is new. ``due`` is when to look again, if nothing happens before; ``done``
-    are the requests that these steps fulfil.
-    """
-
-    due: datetime
-    trust: Trust | None = None
-    bundle: bytes = b""
-    stale: tuple[str, ...] = ()
-    leaf: KeyPair | None = None
-    reason: Reason | None = None
-    waiting: str = ""
-    done: Requests = Requests()
 
 
 def plan(observed: Observed, policy: Policy, now: datetime) -> Plan:

@@ -73,7 +73,7 @@ class Settings(BaseSettings):
     watch_idle_seconds: Annotated[
         float, Field(ge=5, le=300, description="silence after which a watch counts as dead and is opened anew")
     ] = 55.0
-    workers: Annotated[int, Field(ge=1, le=64, description="Deployments reconciled side by side")] = 4
+    workers: Annotated[int, Field(ge=1, le=64, description="Deployments reconciled side by side")] = 8
     gather_seconds: Annotated[
         float, Field(ge=0, le=60, description="how long rejections are gathered before records are written")
     ] = 2.0

@@ -9,8 +9,8 @@ import pytest
 from certs import CertificateAuthority, KeyPair
 from certs.bundle import certificates, encoded, fingerprint, fingerprints, verifies
 from certs.choice import Holding, Recent, preferable
-from certs.plan import Requests
 from certs.renewal import Names, Policy, Reason, ageing, renew_at
+from certs.situation import Requests
 from certs.trust import Lost, Trust, decode
 from tests.certs.handshakes import openssl
 from tests.certs.rotations import CLIENTS, POLICY, START, BrokenError, Rotation, renamed, settled

@@ -10,6 +10,7 @@ import pytest
 from tests.support import builders as make
 from webhook.controller.concerned import concerned, everything
 from webhook.embedded.cluster import EmbeddedCluster
+from webhook.policy.names import HASH
 
 Key = tuple[str, str]
 OWN = ("team-a", "ssg")
@@ -19,8 +20,8 @@ def at(manifest: Mapping[str, Any], namespace: str, name: str, **tweak: Any) -> 
     return make.merged(make.merged(manifest, {"metadata": {"namespace": namespace, "name": name}}), tweak)
 
 
-def phase(name: str) -> dict[str, Any]:
-    return {"status": {"phase": name}}
+def phase(name: str, **more: Any) -> dict[str, Any]:
+    return {"status": {"phase": name, **more}}
 
 
 @pytest.fixture
@@ -33,12 +34,13 @@ def cluster() -> EmbeddedCluster:
         make.gateway(),
         at(make.deployment(other_map), "team-a", "plain"),
         at(make.gateway(), "team-a", "coming"),
-        at(make.record(), "team-a", "recorded", **phase("Running")),
-        at(make.record(), "team-a", "old", **phase("Complete")),
+        at(make.record(), "team-a", "recorded", **phase("Running", job={"name": "recorded-job"})),
+        at(make.record(), "team-a", "old", **phase("Complete", shortHash="0" * 16)),
         at(make.deployment(make.container(volumeMounts=[])), "team-a", "no-gateway"),
         at(make.deployment(), "team-b", "elsewhere"),
+        {"kind": "Job", "metadata": {"namespace": "team-a", "name": "forged", "labels": {HASH: "0" * 16}}},
         at(make.record(), "team-b", "waiting", **phase("Waiting")),
-        at(make.record(), "team-c", "superseded", **phase("Superseded")),
+        at(make.record(), "team-c", "superseded", **phase("Superseded", job={"name": "superseded-job"})),
     ):
         made.put(manifest)
     return made
@@ -66,9 +68,18 @@ CASES: dict[str, tuple[str, str, str, set[Key]]] = {
         {("team-a", "plain"), ("team-a", "coming")},
     ),
     "a ConfigMap of nobody": ("ConfigMap", "team-b", "nobody", set()),
-    "the pod of a Job": ("Pod", "team-a", "p", {("team-a", "recorded")}),
-    "the pod of a Job that is superseded": ("Pod", "team-c", "p", {("team-c", "superseded")}),
-    "a Job, and who may have waited for its database": ("Job", "team-a", "j", ALL_OF_A | WAITS),
+    "the pod of a Job": ("Pod", "team-a", "recorded-job-x7v2k", {("team-a", "recorded")}),
+    "the pod of a Job that is superseded": ("Pod", "team-c", "superseded-job-2b9xz", {("team-c", "superseded")}),
+    "the pod of no Job that a record names": ("Pod", "team-a", "recorded-x7v2k", set()),
+    "a Job, and who may have waited for its database": (
+        "Job",
+        "team-a",
+        "recorded-job",
+        {("team-a", "recorded")} | WAITS,
+    ),
+    "the Job of another's making": ("Job", "team-a", "old-db-migration", {("team-a", "old")} | WAITS),
+    "a Job that says it migrated what a record wants": ("Job", "team-a", "forged", {("team-a", "old")} | WAITS),
+    "a Job of nobody": ("Job", "team-a", "j", WAITS),
 }
 
 

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from webhook.errors import StartError
-from webhook.kube.certificates import leaf_in, own_of, policy_of
+from webhook.kube.certificate_settings import own_of, policy_of
+from webhook.kube.certificates import leaf_in
 from webhook.kube.registrations import Own, read
 from webhook.kube.secrets import read_secret
 from webhook.settings import Settings

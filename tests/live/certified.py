@@ -3,9 +3,14 @@
 import asyncio
 import base64
 import contextlib
+import os
 import re
 import ssl
+import subprocess
+import sys
 import time
+from pathlib import Path
+from typing import Any
 
 from tests.controlplane.client import ApiError, Client, until
 from tests.live.installation import NAMESPACE, Installation, Replica
@@ -49,7 +54,7 @@ class Site:
         self.installation = installation
         self.admin = admin
         self.ports = ports
-        self.settings = {
+        self.settings: dict[str, Any] = {
             "certificates": "self-managed",
             "certificate_names": "127.0.0.1",
             "lease_seconds": 3,
@@ -58,10 +63,21 @@ class Site:
         }
         self.replicas: list[Replica] = []
 
-    def start(self, role: str, **more: object) -> Replica:
+    def start(self, role: str, **more: Any) -> Replica:
         replica = self.installation.start(role, wait=False, **{**self.settings, **more})
         self.replicas.append(replica)
         return replica
+
+    def command(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
+        """Run a command of the product as the administrator."""
+        kubeconfig = str(self.installation.plane.admin_kubeconfig)
+        return subprocess.run(
+            [Path(sys.executable).with_name("schemagate"), *arguments, "--kubeconfig", kubeconfig],
+            env={**os.environ, "SCHEMAGATE_CERTIFICATE_NAMES": "127.0.0.1"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
 
     async def ready(self) -> None:
         async def all_ready() -> bool:

@@ -78,6 +78,15 @@ async def available(admin: Client) -> None:
     await until(lambda: admin.exists("/api/v1/namespaces/default"), what="the API server answers")
 
 
+async def recovered(admin: Client) -> None:
+    """Wait until Kubernetes' own controllers work again too: they come back from an outage in half a minute."""
+    await available(admin)
+    path = f"/api/v1/namespaces/recovered-{next(_FLEETS)}"
+    await admin.post("/api/v1/namespaces", {"metadata": {"name": path.rpartition("/")[2]}})
+    await until(lambda: admin.exists(f"{path}/serviceaccounts/default"), 90, "the controller manager works")
+    await admin.delete(path)
+
+
 class Audit:
     """What has been asked of the API server since this was made, by its own log."""
 

@@ -78,6 +78,15 @@ async def test_three_of_each_boot_into_an_empty_namespace(site: Site) -> None:
             await asyncio.sleep(0.5)
             assert await site.writes() == before + 1
 
+    # A person sees that, and asks for more.
+    leaf = await site.leaf()
+    for arguments in (("rotate", "--ca", "--wait"), ("rotate", "--leaf", "--wait"), ("show", "-o", "json")):
+        told = await asyncio.to_thread(site.command, "certs", *arguments)
+        assert told.returncode == 0, told
+        assert "PRIVATE" not in told.stdout
+    assert await site.leaf() != leaf
+    await until(site.verified, 20, "the new leaf is shown")
+
     # A leaf that cannot be used, and rights that are gone: what is served stays.
     leaf = await site.leaf()
     other = site.installation.plane.issue("stranger")[1].read_bytes()

@@ -104,7 +104,8 @@ async def _described(cluster: "LiveCluster", namespace: str) -> list[Mapping[str
     from certs.bundle import certificates, encoded, fingerprint, leaf_of, valid, verifies
     from certs.pair import KeyPair
     from certs.renewal import Reason, renew_at
-    from webhook.kube.certificates import leaf_in, own_of
+    from webhook.kube.certificate_settings import own_of
+    from webhook.kube.certificates import leaf_in
     from webhook.kube.registrations import KINDS, NAME, read
     from webhook.kube.secrets import LEAF, SECRETS, read_secret
     from webhook.settings import read_settings

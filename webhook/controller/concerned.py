@@ -1,11 +1,12 @@
 """Which Deployments a change of some object may concern: what has to be reconciled then."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from webhook.controller.ports import Copies
 from webhook.policy.environment import config_maps_of
 from webhook.policy.gateway import gateway_container
-from webhook.policy.names import GATEWAY_KIND, RECORD_KIND
+from webhook.policy.migration.external import external_name
+from webhook.policy.names import GATEWAY_KIND, HASH, RECORD_KIND
 from webhook.policy.objects import Deployment, ObjectMeta
 from webhook.policy.record import Phase, Record
 
@@ -28,11 +29,11 @@ def concerned(known: Copies, kind: str, namespace: str, name: str) -> set[Key]:
             named = (item for item in known.deployments(namespace) if name in _config_maps(item))
             return {*_metas(item.metadata for item in named), *_undeployed(known, namespace)}
         case "Pod":
-            here = (item for item in known.records() if item.namespace == namespace)
-            return _keys(item for item in here if item.status.phase in {Phase.RUNNING, Phase.SUPERSEDED})
-        case _:  # a Job, that one of the records names or one that only says it is ours
+            here = (item for item in known.records() if item.namespace == namespace and item.status.job)
+            return _keys(item for item in here if item.status.job and name.startswith(f"{item.status.job.name}-"))
+        case _:  # a Job
             # That of a disabled record keeps others from the database too, and its end may change no record.
-            return everything(known, namespace) | _waiting(known)
+            return _keys(_of_job(known, namespace, name)) | _waiting(known)
 
 
 def everything(known: Copies, namespace: str = "") -> set[Key]:
@@ -41,6 +42,19 @@ def everything(known: Copies, namespace: str = "") -> set[Key]:
     metas = [item.metadata for item in known.gateways(namespace)]
     metas += [item.metadata for item in known.deployments(namespace)]
     return records | _metas(metas)
+
+
+def _of_job(known: Copies, namespace: str, name: str) -> Iterator[Record]:
+    """Give the records that name a Job, follow it, or want the hash that it says it migrated."""
+    job = next((item for item in known.jobs(namespace) if item.metadata.name == name), None)
+    said = (job.metadata.labels or {}).get(HASH) if job else None
+    for record in known.records():
+        if record.namespace != namespace:
+            continue
+        reference = record.status.job
+        named = reference is not None and reference.name == name
+        if named or external_name(record.name) == name or (said and record.status.short_hash == said):
+            yield record
 
 
 def _waiting(known: Copies) -> set[Key]:

@@ -41,7 +41,9 @@ async def observe(cluster: Observations, record: Record, governance: Governance 
         now=now,
         self_migrated=self_migrated,
         skipping=skipping,
-        busy=_busy(cluster, record, desired),
+        busy=_busy(cluster, record, desired)
+        if desired and not record.status.completion(desired.spec_hash)
+        else None,
         migrated_mark=_mark(stored),
         external=external,
         external_problem=external_problem,

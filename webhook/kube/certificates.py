@@ -7,7 +7,6 @@ whoever leads next goes on where this one stopped, and a write that comes too la
 import asyncio
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from ipaddress import ip_address
 from typing import Any
 
 import msgspec
@@ -15,18 +14,20 @@ import msgspec
 from certs.choice import Holding
 from certs.errors import CertError, KeyMismatch
 from certs.pair import KeyPair
-from certs.plan import Observed, Plan, Requests, plan
-from certs.renewal import Names, Policy, Reason
+from certs.plan import plan
+from certs.renewal import Reason
+from certs.situation import Observed, Plan, Requests
 from certs.trust import Trust, decode
 from webhook.certificate_metrics import CONFIGURATIONS, KeeperMetrics
-from webhook.errors import ClusterError, ConflictError, NameTakenError, RejectedError, StartError
+from webhook.errors import ClusterError, ConflictError, NameTakenError, RejectedError
 from webhook.kube.backoff import Backoff
+from webhook.kube.certificate_settings import own_of, policy_of
 from webhook.kube.client import Client
 from webhook.kube.lease import steady
 from webhook.kube.listing import Object
 from webhook.kube.pace import Pace
 from webhook.kube.reflector import Reflector
-from webhook.kube.registrations import KINDS, NAME, Own, Registration, Registrations
+from webhook.kube.registrations import KINDS, NAME, Registration, Registrations
 from webhook.kube.secrets import AUTHORITY, LEAF, SECRETS, Secret, Secrets
 from webhook.policy.names import PRUNE, PRUNED, ROTATE, ROTATED
 from webhook.settings import Settings
@@ -197,34 +198,6 @@ class CertificateKeeper:
         self._wake.set()
 
 
-def policy_of(settings: Settings, namespace: str) -> Policy:
-    """Give what the settings say of certificates; StartError for a name that none can be."""
-    service = f"{settings.service}.{namespace}"
-    dns = [settings.service, service, f"{service}.svc", f"{service}.svc.{settings.cluster_domain}"]
-    addresses = []
-    for name in _more_names(settings):
-        try:
-            addresses.append(ip_address(name))
-        except ValueError:
-            dns.append(name)
-    policy = Policy(
-        Names(tuple(dict.fromkeys(dns)), tuple(dict.fromkeys(addresses))),
-        ca_lifetime=timedelta(seconds=settings.ca_lifetime_seconds),
-        leaf_lifetime=timedelta(seconds=settings.leaf_lifetime_seconds),
-        settle=timedelta(seconds=settings.settle_seconds),
-    )
-    try:
-        policy.names.check()
-    except CertError as error:
-        raise StartError(f"SCHEMAGATE_CERTIFICATE_NAMES: {error}") from None
-    return policy
-
-
-def own_of(settings: Settings, namespace: str) -> Own:
-    """Give what tells our webhooks from others."""
-    return Own(namespace, settings.service, frozenset(_more_names(settings)))
-
-
 def leaf_in(secret: Secret | None) -> KeyPair | Reason:
     """Give the pair that a Secret holds, or why it holds none."""
     if secret is None:
@@ -235,10 +208,6 @@ def leaf_in(secret: Secret | None) -> KeyPair | Reason:
         return Reason.KEY_MISMATCH
     except CertError:
         return Reason.UNREADABLE
-
-
-def _more_names(settings: Settings) -> list[str]:
-    return [name.strip() for name in settings.certificate_names.split(",") if name.strip()]
 
 
 def _asked(secret: Secret | None, request: str, answer: str) -> bool:

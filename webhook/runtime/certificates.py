@@ -14,7 +14,8 @@ from certs.choice import Recent, preferable
 from certs.renewal import Reason
 from webhook.certificate_metrics import ServedMetrics
 from webhook.errors import StartError
-from webhook.kube.certificates import leaf_in, own_of
+from webhook.kube.certificate_settings import own_of
+from webhook.kube.certificates import leaf_in
 from webhook.kube.client import Client
 from webhook.kube.lease import steady
 from webhook.kube.pace import Pace

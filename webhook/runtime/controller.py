@@ -50,7 +50,7 @@ class ControllerProcess:
             identity,
             duration=settings.lease_seconds,
             deadline=settings.lease_seconds * 2 / 3,
-            renew=settings.lease_seconds * 4 / 15,
+            renew=settings.lease_seconds / 3,
             attempt=settings.lease_seconds / 5,
             changed=self._leading,
         )
