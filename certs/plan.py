@@ -182,6 +182,8 @@ def _obstacle(
     left = policy.settle - observed.held.get(name, timedelta())
     if left <= timedelta():
         return "", timedelta()
+    if issuer is trust.next and _usable(trust.current, now):
+        return "the authority is settling", left  # what is due comes from the one that all hold
     others = (old for old in trust.certificates if fingerprint(old) != name)
     if all(trust.end(old) + policy.slack <= now for old in others):
         return "", timedelta()  # no other leaf can be in use

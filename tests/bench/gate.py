@@ -15,10 +15,10 @@ from typing import Any
 from tests.bench.trivial import LOOPS
 from webhook.cli.sources import load_cluster
 from webhook.embedded.writes import EmbeddedControllerCluster
+from webhook.logs import configure_logging
 from webhook.runtime.embedded import EmbeddedGate
 from webhook.runtime.process import calm_collector
 from webhook.settings import read_settings
-from webhook.telemetry import configure_logging
 
 CASES = Path(__file__).parent.parent / "testdata" / "cases"
 PAGE = 10

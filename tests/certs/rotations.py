@@ -106,6 +106,8 @@ class Rotation:
             if all(verifies(bundle, offered, self.now) for bundle in self.live.values()):
                 self.servers[server] = offered
         elif self.trusting or preferable(offered, served, bundles, self.now):
+            if not valid(leaf_of(served), self.now):
+                self.bundles.clear()  # nobody accepted that one: who is told late loses nothing by another
             self.servers[server] = offered
         self.check()
 

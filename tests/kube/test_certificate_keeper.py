@@ -15,10 +15,10 @@ from webhook.certificate_metrics import KeeperMetrics
 from webhook.errors import ConflictError, ForbiddenError, NameTakenError, NotFoundError, RejectedError
 from webhook.kube.certificates import CertificateKeeper
 from webhook.kube.client import Client
+from webhook.logs import logger
 from webhook.policy.names import ROTATE, ROTATED
 from webhook.runtime.process import utc_now
 from webhook.settings import Settings
-from webhook.telemetry import logger
 
 ROOT = "/apis/admissionregistration.k8s.io/v1"
 CONFIGURATIONS = [f"{ROOT}/{kind}webhookconfigurations/schemagate" for kind in ("mutating", "validating")]

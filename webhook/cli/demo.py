@@ -12,9 +12,9 @@ import click
 from webhook.cli.sources import load_cluster
 from webhook.cli.story import CHAPTERS, Story
 from webhook.embedded.apiserver import EmbeddedApiServer, admission_review
+from webhook.logs import configure_logging
 from webhook.runtime.embedded import EmbeddedGate
 from webhook.settings import Settings
-from webhook.telemetry import configure_logging
 
 SAMPLES = Path(__file__).parent.parent / "embedded" / "samples"
 

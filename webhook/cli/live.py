@@ -15,13 +15,13 @@ from webhook.kube.listing import list_all
 from webhook.kube.reads import Reads
 from webhook.kube.resources import DEPLOYMENTS, GATEWAYS, NAMESPACES, RECORDS, Resource
 from webhook.kube.writes import MERGE
+from webhook.logs import configure_logging
 from webhook.policy.gateway_resource import Gateway
 from webhook.policy.migration.failures import redacted_tail
 from webhook.policy.names import RETRY
 from webhook.policy.objects import Deployment, Namespace
 from webhook.policy.record import Record
 from webhook.settings import read_settings
-from webhook.telemetry import configure_logging
 
 _PAGE = 100
 _PAGE_SECONDS = 30.0

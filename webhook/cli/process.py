@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 import click
 
 from webhook.cli.flags import cluster_options, listening_options, mode_option, tls_options, webhook_port_option
+from webhook.logs import configure_logging, logger
 from webhook.runtime.process import stop_or_exit, unique_identity, user_agent
 from webhook.settings import Settings, read_settings
-from webhook.telemetry import configure_logging, logger
 
 if TYPE_CHECKING:
     from webhook.kube.client import Client

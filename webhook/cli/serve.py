@@ -12,10 +12,10 @@ from webhook.cli.output import objects_option
 from webhook.cli.sources import load_cluster
 from webhook.embedded.writes import EmbeddedControllerCluster
 from webhook.errors import StartError
+from webhook.logs import configure_logging
 from webhook.runtime.embedded import EmbeddedGate, JobPolicy
 from webhook.runtime.process import stop_or_exit
 from webhook.settings import Settings, read_settings
-from webhook.telemetry import configure_logging
 
 
 @click.command()

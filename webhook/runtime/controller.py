@@ -20,12 +20,13 @@ from webhook.kube.lease import Elector
 from webhook.kube.outbox import Inbox
 from webhook.kube.pace import Pace
 from webhook.kube.resources import DEPLOYMENTS, RECORDS
+from webhook.logs import logger
 from webhook.policy.migration.notices import Notice
 from webhook.policy.names import GATEWAY_KIND
 from webhook.policy.record import Phase, Record
 from webhook.runtime.process import calm_collector, utc_now
 from webhook.settings import Settings
-from webhook.telemetry import ControllerTelemetry, logger
+from webhook.telemetry import ControllerTelemetry
 
 LEASE = "schemagate-controller"
 RESYNC_SECONDS = 600.0

@@ -11,10 +11,10 @@ from webhook.controller.reconcile import Reconciler
 from webhook.embedded.cluster import Key
 from webhook.embedded.jobs import LOCKED, SUCCESS, JobRunner
 from webhook.embedded.writes import EmbeddedControllerCluster
+from webhook.logs import logger
 from webhook.runtime.front import Front
 from webhook.runtime.process import utc_now
 from webhook.settings import Settings
-from webhook.telemetry import logger
 
 JobPolicy = Literal["complete", "fail", "wait"]
 _UNSYNCED = "caches are not synced"

@@ -14,10 +14,11 @@ from webhook.admission.ops import Ops, OpsServer
 from webhook.admission.server import WebhookServer
 from webhook.audit.ledger import Ledger
 from webhook.errors import StartError
+from webhook.logs import logger
 from webhook.runtime.process import calm_collector
 from webhook.runtime.tls import Tls
 from webhook.settings import Settings
-from webhook.telemetry import Telemetry, logger
+from webhook.telemetry import Telemetry
 
 
 class Front:

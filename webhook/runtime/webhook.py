@@ -8,12 +8,12 @@ from webhook.kube.client import Client
 from webhook.kube.cluster import WebhookCluster
 from webhook.kube.outbox import Outbox
 from webhook.kube.pace import Pace
+from webhook.logs import logger
 from webhook.runtime.certificates import ServedCertificate
 from webhook.runtime.front import Front
 from webhook.runtime.process import utc_now
 from webhook.runtime.tls import Tls
 from webhook.settings import Settings
-from webhook.telemetry import logger
 
 
 class WebhookProcess(Front):
