@@ -102,12 +102,12 @@ class Rotation:
         bundles = [bundle for _, bundle in self.known()]
         if isinstance(offered, Reason):
             return
+        if not any(pair is not None and valid(leaf_of(pair), self.now) for pair in self.servers):
+            self.bundles.clear()  # nobody accepts any of those: who is told late loses nothing by another
         if served is None:
             if all(verifies(bundle, offered, self.now) for bundle in self.live.values()):
                 self.servers[server] = offered
         elif self.trusting or preferable(offered, served, bundles, self.now):
-            if not valid(leaf_of(served), self.now):
-                self.bundles.clear()  # nobody accepted that one: who is told late loses nothing by another
             self.servers[server] = offered
         self.check()
 

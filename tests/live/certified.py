@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import contextlib
+import itertools
 import os
 import re
 import ssl
@@ -189,17 +190,17 @@ class Storm:
 
     async def _shake_hands(self) -> None:
         """Play strict clients with fresh connections, which know a bundle of a moment ago."""
-        known: list[list[bytes]] = []
         while not self._done.is_set():
-            known = [*known[-4:], await self._site.bundles()]
-            for bundle in known[0]:
-                for port in self._site.ports:
-                    try:
-                        await self._site.shown(port, bundle)
-                    except (ssl.SSLError, OSError) as error:
-                        self.failures.append(f"handshake: {error}")
-                    self.handshakes += 1
-            await asyncio.sleep(0.2)
+            read_at, known = time.monotonic(), await self._site.bundles()
+            await asyncio.sleep(0.5)
+            for port, bundle in itertools.product(self._site.ports, set(known)):
+                if time.monotonic() - read_at > self._site.settings["settle_seconds"] / 2:
+                    break  # this machine is slow: nobody is told that late
+                try:
+                    await self._site.shown(port, bundle)
+                except (ssl.SSLError, OSError) as error:
+                    self.failures.append(f"handshake: {error}")
+                self.handshakes += 1
 
     async def _disturb(self) -> None:
         acts = list(self.ACTS)
