@@ -213,6 +213,16 @@ def test_a_held_deployment_is_waited_for() -> None:
     assert (step.announce, step.create) == (None, None)
 
 
+def test_the_next_step_of_each_phase_leads_on_from_there() -> None:
+    def following(phase: str) -> str:
+        return str(row(stored(phase=phase, image=IMAGE))["next"])
+
+    assert following("Running") == f"wait for it: schemagate migrate ssg -n team-a --image {IMAGE} --wait"
+    # What is wanted is another image than the one that the record still names.
+    assert IMAGE not in following("Superseded")
+    assert following("Superseded").endswith("then see: schemagate status ssg -n team-a")
+
+
 # When a wait ends.
 
 GOAL = Goal("team-a", "ssg", NEXT_IMAGE, generation=1)

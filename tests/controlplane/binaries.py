@@ -35,6 +35,8 @@ class Module:
     """Package by name of the program."""
     minutes: str
     """How long a first build takes on two cores, for the progress line."""
+    files: str = ""
+    """A folder of the source that is kept beside the programs, by its own name."""
 
     @property
     def version(self) -> str:
@@ -62,7 +64,7 @@ class Module:
         digest = hashlib.sha256()
         for path in sorted((MODULES / self.folder).iterdir()):
             digest.update(path.read_bytes())
-        parts = (self.linker_flags, *sorted(self.programs), sys.platform, platform.machine())
+        parts = (self.linker_flags, self.files, *sorted(self.programs), sys.platform, platform.machine())
         digest.update("\0".join(parts).encode())
         return cache() / f"{self.folder}-{digest.hexdigest()[:16]}"
 
@@ -83,6 +85,7 @@ ALL: Final = (
         "github.com/cert-manager/cert-manager",
         {name: f"github.com/cert-manager/cert-manager/cmd/{name}" for name in ("controller", "cainjector")},
         "3 minutes",
+        "deploy/crds",
     ),
 )
 
@@ -139,6 +142,13 @@ def _build(module: Module) -> None:
         done = subprocess.run(command, cwd=MODULES / module.folder, env=environment, check=False)
         if done.returncode:
             raise NotBuiltError(f"go could not build {tell} (exit code {done.returncode}): its words are above")
+        if module.files:
+            where = [go, "list", "-m", "-f", "{{.Dir}}", module.source]
+            told = subprocess.run(
+                where, cwd=MODULES / module.folder, env=environment, check=True, stdout=subprocess.PIPE, text=True
+            )
+            source = Path(told.stdout.strip()) / module.files
+            shutil.copytree(source, output / source.name, copy_function=shutil.copyfile)
         shutil.rmtree(module.home, ignore_errors=True)
         output.rename(module.home)
 

@@ -115,6 +115,9 @@ def _next(record: Record) -> str:
             return next_step(status, status.failure.classification, record.namespace, record.name)
         case Phase.FAILED:
             return f"schemagate retry {where}"
+        case Phase.SUPERSEDED:
+            # The image that the status names is that of the old Job: to announce it would lead back.
+            return f"wait: the old Job ends first; then see: schemagate status {where}"
     return f"wait for it: schemagate migrate {where} --image {status.image} --wait"
 
 

@@ -125,7 +125,12 @@ CHANGES: dict[str, tuple[RecordStatus, RecordStatus, list[Told]]] = {
     "evidence is forged": (
         RUNNING,
         replace(RUNNING, phase=Phase.FAILED, failure=FORGED),
-        [(W, "EvidenceTampered", f"{FORGED.message}; find out who interfered, then run: {RETRY}")],
+        [(W, "EvidenceTampered", f"{FORGED.message}; find out who interfered (a mutating webhook may have")],
+    ),
+    "evidence of another's is forged": (
+        FOREIGN,
+        replace(FOREIGN, phase=Phase.FAILED, failure=FORGED),
+        [(W, "EvidenceTampered", "then run: kubectl delete job ssg-db-migration -n team-a")],
     ),
     "evidence is forged, and the record disabled since": (
         RUNNING,

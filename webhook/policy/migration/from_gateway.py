@@ -132,7 +132,7 @@ def _node_properties(name: str, diskless: _Manifest, secret: str) -> dict[str, A
         where = unknown[0] if unknown else "csi"
         raise InvalidObjectError(
             f"Gateway {name}: its node.properties come from disklessConfig.{where}, which is not known here; set "
-            "firstInstall: Gateway in its record, or wait until its Deployment exists"
+            "firstInstall: Gateway in its record, and its first pods migrate by themselves"
         )
     return {"csi": dict(csi)} if csi else {"secret": _secret(secret)}
 

@@ -14,6 +14,7 @@ from webhook.policy.inputs import short
 from webhook.policy.migration.conditions import FOREIGN_JOB
 from webhook.policy.migration.external import external_name
 from webhook.policy.migration.redaction import redact
+from webhook.policy.names import COMPONENT, MIGRATION_COMPONENT
 from webhook.policy.record import Completion, Evidence, FailureClass, Phase, RecordStatus
 
 _PART_LIMIT = 400
@@ -159,13 +160,15 @@ def next_step(status: RecordStatus, kind: FailureClass, namespace: str, name: st
     """Give the one thing to do next. Commands must do what they say: not every failure ends by a retry."""
     if kind is FailureClass.INVALID_INPUTS:
         return "mend that; it is tried again by itself"
+    mend = "mend that"
+    if kind is FailureClass.EVIDENCE_TAMPERED:
+        # Where every pod is changed, by whoever means well, no retry would ever help.
+        exempt = f"labelled {COMPONENT}={MIGRATION_COMPONENT}" if status.job else "of this Job"
+        mend = f"find out who interfered (a mutating webhook may have changed it: exempt pods {exempt})"
     if status.job is None:
         # The Job of an operator or chart: a retry is theirs, and both make it anew once it is gone.
-        return f"mend that, then run: kubectl delete job {external_name(name)} -n {namespace}"
-    retry = f"schemagate retry {name} -n {namespace}"
-    if kind is FailureClass.EVIDENCE_TAMPERED:
-        return f"find out who interfered, then run: {retry}"
-    return f"mend that, then run: {retry}"
+        return f"{mend}, then run: kubectl delete job {external_name(name)} -n {namespace}"
+    return f"{mend}, then run: schemagate retry {name} -n {namespace}"
 
 
 def _image(image: str) -> str:
