@@ -8,6 +8,7 @@ import click
 import pytest
 
 from tests.docs.generate import README, generated
+from tests.live.installation import manifests
 from webhook.cli.main import schemagate
 from webhook.policy import names
 
@@ -17,6 +18,25 @@ TEXT = README.read_text(encoding="utf-8")
 
 def test_generated_parts_are_in_step_with_the_code() -> None:
     assert generated(TEXT) == TEXT, "README.md is out of step: run `make docs`"
+
+
+def test_the_table_of_rights_names_every_resource_of_the_roles() -> None:
+    granted = {
+        (resource, role["metadata"]["name"])
+        for role in manifests("40-roles.yaml")
+        for rule in role.get("rules", ())
+        for resource in rule["resources"]
+    }
+    cells = [[cell.strip() for cell in line.split("|")[1:4]] for line in TEXT.splitlines() if line.count("|") == 4]
+    rows = {name.strip("`"): verbs for name, *verbs in cells}
+    for resource, account in granted:
+        allowed = rows[resource][["schemagate-webhook", "schemagate-controller"].index(account)]
+        assert re.search(r"\b(get|list|watch|create|update|patch|delete)\b", allowed), (resource, account)
+
+
+def test_the_limits_are_told() -> None:
+    for word in ("before-hook-creation", "hook-succeeded", "app.kubernetes.io/component=db-migration", "firstInstall"):
+        assert word in TEXT
 
 
 def test_every_command_and_flag_it_names_exists() -> None:

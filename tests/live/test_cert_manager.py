@@ -13,7 +13,7 @@ from tests.controlplane.client import ApiError, Client, until
 from tests.controlplane.cluster import ControlPlane
 from tests.live.cert_manager import INJECT, LEAF, SECRETS, CertManager, issue, leaf, mount, renew
 from tests.live.certified import CONFIGURATIONS, DEPLOYMENT, DEPLOYMENTS, restart
-from tests.live.faults import migrate
+from tests.live.faults import tell
 from tests.live.installation import Installation, Replica
 
 pytestmark = pytest.mark.timeout(300)
@@ -125,7 +125,7 @@ async def test_issued_injected_and_renewed_without_a_failed_call(site: Site) -> 
     finally:
         done.set()
         await asyncio.gather(*callers)
-    migrate(f"{site.calls} calls across {RENEWALS} renewals and a deleted Secret, {len(site.failures)} failed")
+    tell(f"{site.calls} calls across {RENEWALS} renewals and a deleted Secret, {len(site.failures)} failed")
     assert site.failures == []
 
     # What somebody does to the bundle is the injector's to mend: ours keeps out of it.

@@ -17,13 +17,14 @@ from webhook.kube.cluster import ControllerCluster
 from webhook.kube.event_object import Reference
 from webhook.kube.events import EventRecorder
 from webhook.kube.lease import Elector
-from webhook.kube.outbox import Inbox
+from webhook.kube.outbox import Inbox, Received
 from webhook.kube.pace import Pace
 from webhook.kube.resources import DEPLOYMENTS, RECORDS
 from webhook.logs import logger
 from webhook.policy.migration.notices import Notice
 from webhook.policy.names import GATEWAY_KIND
 from webhook.policy.record import Phase, Record
+from webhook.runtime.intake import Intake, said
 from webhook.runtime.process import calm_collector, utc_now
 from webhook.settings import Settings
 from webhook.telemetry import ControllerTelemetry
@@ -59,8 +60,8 @@ class ControllerProcess:
         writer = client.fenced(self._elector.fence, settings.lease_seconds / 3)
         pace = Pace(idle=settings.watch_idle_seconds)
         self.cluster = ControllerCluster(client, writer, self._changed, self._poisoned, pace)
-        self._inbox = Inbox(client, writer, namespace, lambda: self._arrived.set(), pace)
-        self._arrived = asyncio.Event()
+        self._inbox = Inbox(client, writer, namespace, lambda: self._intake.arrived(), pace)
+        self._intake = Intake(self._inbox.waiting, self._take_in, self._left, settings.gather_seconds)
         self._events = EventRecorder(writer, identity, self.telemetry.events_dropped.inc)
         self._queue = WorkQueue(self._failed)
         self._reconciler = Reconciler(self.cluster, utc_now, settings.default_mode, self._tell)
@@ -108,7 +109,7 @@ class ControllerProcess:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._queue.run(self._reconcile, workers=self._settings.workers))
                 group.create_task(self._events.run())
-                group.create_task(self._take_in())
+                group.create_task(self._handed_over())
                 group.create_task(self._resync())
                 if self._settings.certificates != "files":
                     group.create_task(self._certificates.run())
@@ -128,24 +129,19 @@ class ControllerProcess:
         after = _LOOK_AGAIN.get(record.status.phase)
         return min(after, _NO_POD) if after and awaits_pod(self.cluster, record) else after
 
-    async def _take_in(self) -> None:
+    async def _handed_over(self) -> None:
         """Take in what webhooks hand over, a moment after it arrives."""
         # While nobody led, rollouts may have been turned away whose records are still to be made.
         await self._queue.settle()
-        while True:
-            self._arrived.clear()
-            for received in self._inbox.waiting():
-                try:
-                    left_out = await take_in(self.cluster, received.uid, received.rejections)
-                    await self._inbox.done(received)
-                    self.telemetry.rejections_left_out.inc(left_out)
-                except NotLeadingError:
-                    raise
-                except Exception as error:  # noqa: BLE001 # a batch that cannot be taken in must not end the lead
-                    self._log.warning("rejections_not_taken_in", error=f"{type(error).__name__}: {error}")
-                    self._arrived.set()
-            await asyncio.sleep(self._settings.gather_seconds)
-            await self._arrived.wait()
+        await self._intake.run()
+
+    async def _take_in(self, received: Received) -> None:
+        left_out = await take_in(self.cluster, received.uid, received.rejections)
+        await self._inbox.done(received)
+        self.telemetry.rejections_left_out.inc(left_out)
+
+    def _left(self, error: Exception) -> None:
+        self._log.warning("rejections_not_taken_in", error=f"{type(error).__name__}: {said(error)}")
 
     async def _resync(self) -> None:
         while True:
@@ -167,13 +163,13 @@ class ControllerProcess:
 
     def _poisoned(self, kind: str, namespace: str, name: str, error: Exception) -> None:
         self.telemetry.unreadable.inc()
-        self._log.error("object_unreadable", kind=kind, namespace=namespace, name=name, error=str(error))
+        self._log.error("object_unreadable", kind=kind, namespace=namespace, name=name, error=said(error))
 
     def _failed(self, key: Key, error: Exception) -> None:
         self.telemetry.reconcile_failed(error)
         known = isinstance(error, ClusterError)
         self._log.warning(
-            "reconcile_failed", namespace=key[0], name=key[1], error=str(error), exc_info=None if known else error
+            "reconcile_failed", namespace=key[0], name=key[1], error=said(error), exc_info=None if known else error
         )
 
     def _leading(self, leading: bool) -> None:  # noqa: FBT001 # the elector's callback

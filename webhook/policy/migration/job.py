@@ -2,7 +2,12 @@
 
 Keep and drop follow what the operator (v1.2.2) and the chart (3.0.30) put into the template. Notably dropped: the
 chart's postStart hook, which holds the admin password in clear text; the operator's init containers, one of which
-changes another database; labels, which would put the pod behind the Gateway's Service.
+changes another database; labels, which would put the pod behind the Gateway's Service; and what the fence around the
+controller (``manifests/base/50-fence.yaml``) lets no migration have, or the whole Job would be refused: privileges,
+added capabilities, directories of the node and tokens, with the init containers that mount such a volume.
+
+The URL of the database is written out wherever it is known: a ConfigMap that changes before the pod starts must not
+lead a Job to another database than its hash names.
 """
 
 import hashlib
@@ -12,7 +17,7 @@ from typing import Any
 
 import jsonpatch
 
-from webhook.policy.environment import ConfigMaps, escape
+from webhook.policy.environment import ConfigMaps, escape, resolve
 from webhook.policy.inputs import MigrationInputs, short
 from webhook.policy.names import (
     COMPONENT,
@@ -163,13 +168,18 @@ def build_job(record: Record, spec: RecordSpec, reference: JobReference, request
 def _pod(spec: RecordSpec, request: JobRequest) -> dict[str, Any]:
     source = request.template.get("spec", {})
     gateway = next(item for item in source["containers"] if item["name"] == request.container)
-    volumes = source.get("volumes") or []
-    mounts = [mount for mount in gateway.get("volumeMounts") or [] if _mount_kept(mount["mountPath"])]
-    init = _init_kept(source.get("initContainers") or [], mounts, volumes)
+    volumes = [volume for volume in source.get("volumes") or [] if not _refused(volume)]
+    present = {volume["name"] for volume in volumes}
+    mounts = [
+        mount
+        for mount in gateway.get("volumeMounts") or []
+        if mount["name"] in present and _mount_kept(mount["mountPath"])
+    ]
+    init = [_unprivileged(item) for item in _init_kept(source.get("initContainers") or [], mounts, volumes)]
     used = {
         mount["name"] for item in ({"volumeMounts": mounts}, *init) for mount in item.get("volumeMounts") or []
     }
-    container = {name: gateway[name] for name in _CONTAINER_KEPT if gateway.get(name)}
+    container = _unprivileged({name: gateway[name] for name in _CONTAINER_KEPT if gateway.get(name)})
     container |= {"name": CONTAINER, "image": request.inputs.image, "volumeMounts": mounts}
     container["env"] = _environment(container, spec, request)
     pod: dict[str, Any] = {name: source[name] for name in _POD_KEPT if source.get(name)}
@@ -189,8 +199,26 @@ def _mount_kept(path: str) -> bool:
     return path == LICENSE_PATH or not path.startswith(_DROPPED_MOUNTS)
 
 
+def _refused(volume: _Manifest) -> bool:
+    """Tell whether no migration may have this volume: a directory of the node, or a token."""
+    sources = (volume.get("projected") or {}).get("sources") or []
+    return "hostPath" in volume or any("serviceAccountToken" in source for source in sources)
+
+
+def _unprivileged(container: _Manifest) -> dict[str, Any]:
+    """Take out the privileges that no migration may have; capabilities that are dropped stay so."""
+    context = {name: item for name, item in (container.get("securityContext") or {}).items() if name != "privileged"}
+    if "capabilities" in context:
+        context["capabilities"] = {
+            name: item for name, item in (context["capabilities"] or {}).items() if name != "add"
+        }
+    rest = {name: item for name, item in container.items() if name != "securityContext"}
+    return {**rest, "securityContext": context} if context else rest
+
+
 def _init_kept(items: list[_Manifest], mounts: list[_Manifest], volumes: list[_Manifest]) -> list[_Manifest]:
     """Keep what fills a volume that stays, and database proxies; drop the operator's and the chart's own."""
+    present = {volume["name"] for volume in volumes}
     scratch = {volume["name"] for volume in volumes if "emptyDir" in volume}
     needed = {mount["name"] for mount in mounts} & scratch
     kept: list[_Manifest] = []
@@ -199,7 +227,7 @@ def _init_kept(items: list[_Manifest], mounts: list[_Manifest], volumes: list[_M
         mounted = {mount["name"] for mount in item.get("volumeMounts") or []}
         proxy = item.get("restartPolicy") == "Always"
         wanted = item["name"] in _PROXIES if proxy else not _of_a_distribution(item["name"]) and mounted & needed
-        if wanted:
+        if wanted and mounted <= present:
             needed |= mounted & scratch
             kept.insert(0, item)
     return kept
@@ -220,6 +248,8 @@ def _environment(container: Mapping[str, Any], spec: RecordSpec, request: JobReq
     ]
     if override:
         entries.append({"name": SSG_DATABASE_JDBC_URL, "value": escape(request.inputs.jdbc_url)})
+    elif request.inputs.jdbc_url.startswith("jdbc:"):
+        entries = _pinned(entries, view(Container, {**container, "env": entries}), request.config_maps)
     injection = environment_patch(
         0,
         view(Container, {**container, "env": entries}),
@@ -231,3 +261,41 @@ def _environment(container: Mapping[str, Any], spec: RecordSpec, request: JobReq
     patched = jsonpatch.apply_patch(pod, [step.to_json() for step in injection.operations])
     env: list[dict[str, Any]] = patched["spec"]["containers"][0]["env"]
     return env
+
+
+def _pinned(
+    entries: list[dict[str, Any]], container: Container, config_maps: ConfigMaps
+) -> list[dict[str, Any]]:
+    """Write out the URL if it is known text, so that the Job migrates what its hash names whatever changes meanwhile.
+
+    A Secret in ``envFrom`` that comes after the ConfigMap may hold the URL too, and then Gateways use that one: so
+    does the Job, by an optional reference, which leaves the variable as it was when there is no such key.
+    """
+    environment = resolve(container, config_maps)
+    url = environment.known(SSG_DATABASE_JDBC_URL)
+    if not url:
+        return entries
+    literal = {"name": SSG_DATABASE_JDBC_URL, "value": escape(url)}
+    own = [at for at, entry in enumerate(entries) if entry["name"] == SSG_DATABASE_JDBC_URL]
+    if environment.certain(SSG_DATABASE_JDBC_URL) is None:
+        # Entries of its own, if any, set nothing. In front, so that references to it see the same.
+        rest = [entry for entry in entries if entry["name"] != SSG_DATABASE_JDBC_URL]
+        return [literal, *_from_secrets(container, config_maps), *rest]
+    return [*entries[: own[-1]], literal, *entries[own[-1] + 1 :]] if own else [literal, *entries]
+
+
+def _from_secrets(container: Container, config_maps: ConfigMaps) -> list[dict[str, Any]]:
+    """Refer to the key that each Secret may hold which overrides the ConfigMaps before it."""
+    found: list[dict[str, Any]] = []
+    for source in container.env_from or ():
+        key = SSG_DATABASE_JDBC_URL.removeprefix(source.prefix)
+        if not SSG_DATABASE_JDBC_URL.startswith(source.prefix) or not key:
+            continue
+        if source.secret_ref is not None:
+            reference = {"name": source.secret_ref.name, "key": key, "optional": True}
+            found.append({"name": SSG_DATABASE_JDBC_URL, "valueFrom": {"secretKeyRef": reference}})
+        elif source.config_map_ref is not None:
+            known = config_maps.get(source.config_map_ref.name)
+            if known is not None and key in (known.data or {}):
+                found.clear()
+    return found

@@ -1,0 +1,94 @@
+"""Taking in what webhooks hand over: nothing waits for a batch that fails, and that one asks ever less often."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import pairwise
+
+import pytest
+
+from tests.support.virtual import World
+from webhook.errors import NotLeadingError, RejectedError
+from webhook.kube.outbox import Received
+from webhook.runtime.intake import LONGEST, Intake, said
+
+BAD, GOOD = (Received(uid, f"schemagate-rejections-{uid}", ()) for uid in ("bad", "good"))
+
+
+class Rig:
+    """Batches that lie there until they are taken in, and an intake in a process of a World."""
+
+    def __init__(self) -> None:
+        self.world = World()
+        self.loop = self.world.process()
+        self.there = [BAD]
+        self.error: Exception | None = RejectedError("the record is too large")
+        self.tried: list[tuple[str, float]] = []
+        self.failed: list[Exception] = []
+        self.intake = Intake(lambda: list(self.there), self.take, self.failed.append, 1.0)
+        self.task = self.loop.create_task(self.intake.run())
+
+    async def take(self, received: Received) -> None:
+        self.tried.append((received.uid, self.world.now))
+        if received is BAD and self.error is not None:
+            raise self.error
+        self.there.remove(received)
+
+    def gaps(self, uid: str) -> list[float]:
+        return [late - early for (early, late) in pairwise(when for tried, when in self.tried if tried == uid)]
+
+    def hand_over(self, received: Received) -> None:
+        async def adding() -> None:
+            self.there.append(received)
+            self.intake.arrived()
+
+        self.loop.do(adding())
+
+
+@pytest.fixture
+def rig() -> Iterator[Rig]:
+    rig = Rig()
+    yield rig
+    rig.world.close()
+    assert not rig.loop.errors
+
+
+def test_what_can_never_be_written_is_tried_ever_less_often(rig: Rig) -> None:
+    rig.world.advance(600)
+    assert rig.gaps("bad")[:7] == pytest.approx([1, 2, 4, 8, 16, 32, LONGEST])
+    assert set(rig.gaps("bad")[7:]) == {pytest.approx(LONGEST)}
+    assert len(rig.failed) == len(rig.tried)
+
+
+def test_others_do_not_wait_for_it_nor_bring_it_forward(rig: Rig) -> None:
+    rig.world.advance(100)
+    before = rig.tried.copy()
+    rig.hand_over(GOOD)
+    rig.world.advance(1)
+    assert [uid for uid, _ in rig.tried[len(before) :]] == ["good"]
+    assert rig.there == [BAD]
+
+
+def test_it_is_taken_in_once_it_can_be_and_then_rests(rig: Rig) -> None:
+    rig.world.advance(10)
+    rig.error = None
+    rig.world.advance(LONGEST)
+    assert rig.there == []
+    tried = len(rig.tried)
+    rig.world.advance(600)
+    assert len(rig.tried) == tried
+
+
+def test_who_no_longer_leads_stops(rig: Rig) -> None:
+    rig.error = NotLeadingError("lost")
+    rig.world.advance(10)
+    assert isinstance(rig.task.exception(), NotLeadingError)
+    assert not rig.failed
+
+
+def test_the_words_of_an_api_server_are_logged_without_credentials_and_in_bounds() -> None:
+    error = RejectedError("Job is invalid: env: jdbc:mysql://root:hunter2@db/ssg?password=hunter3\n" + "x" * 90_000)
+    assert "Job is invalid" in said(error)
+    assert "hunter" not in said(error)
+    assert "\n" not in said(error)
+    assert len(said(error)) <= 1024

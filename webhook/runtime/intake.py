@@ -1,0 +1,80 @@
+"""Taking in, while this process leads, what webhooks hand over: each batch alone, one that fails ever later."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+
+from webhook.errors import NotLeadingError
+from webhook.kube.outbox import Received
+from webhook.policy.decision import MESSAGE_LIMIT, printable
+from webhook.policy.migration.redaction import redact
+
+LONGEST = 60.0
+"""Seconds of the longest back-off of a batch that fails."""
+_READ_LIMIT = 4096
+# Longest text that is searched for credentials: the words of an API server may repeat a whole object.
+
+
+class Intake:
+    """Takes batches in, and again when one failed: after ``gather`` seconds, then twice as many each time.
+
+    One that can never be taken in, say because its record is too large to be written, costs the API server no more
+    than a request a minute, and keeps no other waiting.
+    """
+
+    def __init__(
+        self,
+        waiting: Callable[[], Sequence[Received]],
+        take: Callable[[Received], Awaitable[None]],
+        failed: Callable[[Exception], None],
+        gather: float,
+    ) -> None:
+        self._waiting, self._take, self._failed, self._gather = waiting, take, failed, gather
+        self._arrived = asyncio.Event()
+        self._failures: dict[str, int] = {}
+        self._not_before: dict[str, float] = {}
+
+    def arrived(self) -> None:
+        """Tell that there may be something to take in."""
+        self._arrived.set()
+
+    async def run(self) -> None:
+        """Take in for ever, a moment after something arrived; NotLeadingError when this process no longer leads."""
+        while True:
+            self._arrived.clear()
+            await self._look()
+            await asyncio.sleep(self._gather)
+            due = min(self._not_before.values(), default=None)
+            try:
+                async with asyncio.timeout_at(due):
+                    await self._arrived.wait()
+            except TimeoutError:
+                continue
+
+    async def _look(self) -> None:
+        loop = asyncio.get_running_loop()
+        found = self._waiting()
+        there = {received.uid for received in found}
+        self._failures = {uid: count for uid, count in self._failures.items() if uid in there}
+        self._not_before = {uid: when for uid, when in self._not_before.items() if uid in there}
+        for received in found:
+            if self._not_before.get(received.uid, 0.0) > loop.time():
+                continue
+            try:
+                await self._take(received)
+            except NotLeadingError:
+                raise
+            except Exception as error:  # noqa: BLE001 # a batch that cannot be taken in must not end the lead
+                self._failed(error)
+                count = self._failures.get(received.uid, 0)
+                self._failures[received.uid] = count + 1
+                # A bounded exponent: 2.0 to the number of failures of a year would overflow.
+                delay = min(self._gather * 2.0 ** min(count, 32), LONGEST)
+                self._not_before[received.uid] = loop.time() + delay
+            else:
+                self._failures.pop(received.uid, None)
+                self._not_before.pop(received.uid, None)
+
+
+def said(error: Exception) -> str:
+    """Give the words of an error for a log, in one line: an API server's may repeat what somebody wrote."""
+    return printable(redact(str(error)[:_READ_LIMIT]), MESSAGE_LIMIT)
