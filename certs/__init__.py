@@ -13,12 +13,14 @@ knows of Kubernetes or of the webhook, and only the standard library and `crypto
 """
 
 from certs.authority import CertificateAuthority
+from certs.clients import AllowedClients
 from certs.errors import AuthorityNotValid, CertError, CertRefused, CertUnreadable, KeyMismatch
 from certs.files import FilePairSource, ReloadOutcome, ReloadReport
 from certs.pair import KeyPair
 from certs.serving import ServingContext
 
 __all__ = [
+    "AllowedClients",
     "AuthorityNotValid",
     "CertError",
     "CertRefused",

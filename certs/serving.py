@@ -3,6 +3,7 @@
 import ssl
 from typing import Final
 
+from certs.clients import AllowedClients
 from certs.errors import CertError, CertRefused
 from certs.keyfile import placed
 from certs.pair import KeyPair
@@ -15,7 +16,8 @@ class ServingContext:
     """Owns a server-side `ssl.SSLContext` that shows the current pair to each new handshake.
 
     Takes the first pair, and the oldest TLS version to accept; raises CertRefused when OpenSSL will not
-    serve the pair (a 1024-bit RSA key, say). No client certificate is asked for.
+    serve the pair (a 1024-bit RSA key, say). ``clients`` are those who may come; without it no client
+    certificate is asked for.
 
     `context` itself holds no certificate. Its server-name callback, which OpenSSL runs in every handshake,
     with a name sent or without, points the handshake to an inner context made for the current pair. To
@@ -24,8 +26,15 @@ class ServingContext:
     after a change from RSA to ECDSA the old certificate would still be shown to some clients.
     """
 
-    def __init__(self, pair: KeyPair, *, minimum_version: ssl.TLSVersion = ssl.TLSVersion.TLSv1_2) -> None:
+    def __init__(
+        self,
+        pair: KeyPair,
+        *,
+        minimum_version: ssl.TLSVersion = ssl.TLSVersion.TLSv1_2,
+        clients: AllowedClients | None = None,
+    ) -> None:
         self._minimum_version = minimum_version
+        self._clients = clients
         self._current = self._context_for(pair)
         self._pair = pair
         self._context = self._bare_context()
@@ -77,6 +86,8 @@ class ServingContext:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)  # no compression, server's order of ciphers
         context.minimum_version = self._minimum_version
         context.verify_mode = ssl.CERT_NONE
+        if self._clients is not None:
+            self._clients.demand(context)
         context.options |= ssl.OP_NO_RENEGOTIATION  # TLS 1.2: a client could make us work for nothing
         context.set_alpn_protocols(list(ALPN_PROTOCOLS))
         return context

@@ -25,6 +25,13 @@ class Settings(BaseSettings):
     tls_ca: Annotated[
         Path | None, Field(description="with --tls-cert: CA bundle (PEM) that has to verify it before it is ready")
     ] = None
+    client_ca: Annotated[
+        Path | None,
+        Field(description="CA (PEM) of the API server's client certificate; by default none is asked for"),
+    ] = None
+    client_names: Annotated[
+        str, Field(description="with --client-ca: common names that may come, separated by commas; empty: any")
+    ] = ""
     certificates: Annotated[
         Literal["self-managed", "files"] | None,
         Field(description="where the certificate comes from; by default files with --tls-cert, else self-managed"),
@@ -106,4 +113,6 @@ def read_settings(**flags: object) -> Settings:
         raise StartError("SCHEMAGATE_CERTIFICATES=self-managed: leave out --tls-cert and --tls-key")
     if settings.tls_ca is not None and settings.tls_cert is None:
         raise StartError("--tls-ca verifies what --tls-cert names: give both")
+    if settings.client_names and settings.client_ca is None:
+        raise StartError("--client-names are of certificates that --client-ca vouches for: give both")
     return settings

@@ -20,6 +20,7 @@ REFUSALS = (
     "answer_unread",
     "broken_body",
     "busy",
+    "client",
     "connections",
     "empty",
     "encoding",

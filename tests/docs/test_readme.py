@@ -35,7 +35,12 @@ def test_the_table_of_rights_names_every_resource_of_the_roles() -> None:
 
 
 def test_the_limits_are_told() -> None:
-    for word in ("before-hook-creation", "hook-succeeded", "app.kubernetes.io/component=db-migration", "firstInstall"):
+    for word in (
+        "before-hook-creation",
+        "hook-succeeded",
+        "app.kubernetes.io/component=db-migration",
+        "firstInstall",
+    ):
         assert word in TEXT
 
 

@@ -29,6 +29,15 @@ class Balancer:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
+    def cut(self) -> None:
+        """End the connections that are open, so that the next call begins with a handshake."""
+        for task in self._tasks:
+            task.cancel()
+
+    async def idle(self) -> None:
+        """Wait until no connection is open."""
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
     @property
     def port(self) -> int:
         """The port on loopback."""

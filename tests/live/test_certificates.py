@@ -3,17 +3,33 @@
 import asyncio
 import base64
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from ipaddress import IPv4Address
+from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.serialization import Encoding
 
-from certs import CertError, KeyPair
-from certs.bundle import certificates
+from certs import CertError, CertificateAuthority, KeyPair
+from certs.bundle import certificates as certificates_in
+from certs.bundle import leaf_of
 from tests.controlplane.arguments import free_ports
 from tests.controlplane.client import ApiError, Client, until
 from tests.controlplane.cluster import ControlPlane
 from tests.live.balancer import Balancer
-from tests.live.certified import AUTHORITY, CONFIGURATIONS, DEPLOYMENT, DEPLOYMENTS, LEAF, Site, Storm, restart
+from tests.live.certified import (
+    AUTHORITY,
+    CONFIGURATIONS,
+    DEPLOYMENT,
+    DEPLOYMENTS,
+    LEAF,
+    SECRETS,
+    Caller,
+    Site,
+    Storm,
+    restart,
+)
 from tests.live.installation import Installation, manifests, path_of
 from webhook.policy.names import ROTATE
 
@@ -38,11 +54,13 @@ async def site(plane: ControlPlane, request: pytest.FixtureRequest) -> AsyncIter
     try:
         async with Client(plane.api_url, plane.client_context) as admin, Balancer(ports) as balancer:
             await installation.apply(admin)
-            for path in (*CONFIGURATIONS, AUTHORITY, LEAF, "/api/v1/namespaces/team-a"):
+            for path in (*CONFIGURATIONS, AUTHORITY, LEAF, f"{DEPLOYMENTS}/ssg"):
                 if await admin.exists(path):
                     await admin.delete(path)
+            if not await admin.exists("/api/v1/namespaces/team-a"):
+                await admin.post("/api/v1/namespaces", {"metadata": {"name": "team-a"}})
             await installation.apply(admin, webhook_port=balancer.port, ca_bundle=False)
-            yield Site(installation, admin, ports, **settings)
+            yield Site(installation, admin, balancer, ports, **settings)
     finally:
         installation.stop()
 
@@ -54,7 +72,7 @@ async def test_three_of_each_boot_into_an_empty_namespace(site: Site) -> None:
     await site.ready()
     assert await site.verified()
     (bundle,) = set(await site.bundles())
-    assert len(certificates(bundle)) == 1
+    assert len(certificates_in(bundle)) == 1
     secret = await site.admin.get(AUTHORITY)
     assert set(secret["data"]) == {"ca.crt", "ca.key", "previous.crt", "ends.json"}
     assert (await site.admin.get(LEAF))["type"] == "kubernetes.io/tls"
@@ -114,7 +132,6 @@ async def test_no_call_fails_while_certificates_come_and_go(site: Site) -> None:
     for port in site.ports:
         site.start("webhook", port=port)
     await site.ready()
-    await site.admin.post("/api/v1/namespaces", {"metadata": {"name": "team-a"}})
     await until(lambda: site.admin.post(DEPLOYMENTS, DEPLOYMENT), 20, "the Deployment is admitted")
 
     storm = Storm(site, CALLS, CLIENTS)
@@ -138,6 +155,73 @@ async def test_no_call_fails_while_certificates_come_and_go(site: Site) -> None:
         return False
 
     assert await until(noticed, 20, "a call fails")
+
+
+ORDERS: dict[str, tuple[str, list[str], bool]] = {
+    "the leaf first": ("files", ["leaf"], True),
+    "the authority replaced first": ("self-managed", ["replace"], True),
+    # Two nets: our replicas look whether what is stored would be accepted, and the order makes sure that it is.
+    "the leaf first, where replicas look before they show": ("self-managed", ["leaf"], False),
+    "the right order": ("self-managed", ["join", "leaf", "replace"], False),
+    "the right order, where replicas show whatever they find": ("files", ["join", "leaf", "replace"], False),
+}
+
+
+@pytest.mark.parametrize(("certificates", "order", "fails"), ORDERS.values(), ids=ORDERS.keys())
+async def test_by_hand_the_order_is_what_counts(
+    site: Site, tmp_path: Path, certificates: str, order: list[str], fails: bool
+) -> None:
+    before, after = (
+        CertificateAuthority.create(name, now=datetime.now(UTC), lifetime=timedelta(days=1))
+        for name in ("before", "after")
+    )
+    files = {"tls.crt": tmp_path / "tls.crt", "tls.key": tmp_path / "tls.key"}
+
+    async def store(pair: KeyPair) -> None:
+        if certificates == "files":
+            files["tls.crt"].write_bytes(pair.certificate_chain)
+            files["tls.key"].write_bytes(pair.private_key)
+            return
+        data = {"tls.crt": _b64(pair.certificate_chain), "tls.key": _b64(pair.private_key)}
+        if await site.admin.exists(LEAF):
+            await site.admin.patch(LEAF, {"data": data})
+        else:
+            secret = {"metadata": {"name": LEAF.rpartition("/")[2]}, "type": "kubernetes.io/tls", "data": data}
+            await site.admin.post(SECRETS, secret)
+
+    old, new = (
+        authority.issue(
+            [], ip_addresses=[IPv4Address("127.0.0.1")], now=datetime.now(UTC), lifetime=timedelta(days=1)
+        )
+        for authority in (before, after)
+    )
+    await store(old)
+    await site.trust(before.certificate_pem)
+    given = {"tls_cert": files["tls.crt"], "tls_key": files["tls.key"], "reload_seconds": 0.1}
+    port = site.ports[0]
+    site.start("webhook", port=port, certificates=certificates, **(given if certificates == "files" else {}))
+    await site.ready()
+    await until(lambda: site.admin.post(DEPLOYMENTS, DEPLOYMENT), 20, "the Deployment is admitted")
+
+    either = before.certificate_pem + after.certificate_pem
+    bundles = {"join": either, "replace": after.certificate_pem}
+
+    async def shows(pair: KeyPair) -> bool:
+        return (await site.shown(port, either)) == leaf_of(pair).public_bytes(Encoding.DER)
+
+    async with Caller(site) as caller:
+        for step in order:
+            if step == "leaf":
+                await store(new)
+                if certificates == "files" or "join" in order:
+                    await until(lambda: shows(new), 20, "the new leaf is shown")
+            else:
+                await site.trust(bundles[step])
+            # An API server is told of a bundle within that time, which is why nothing else is done meanwhile.
+            await caller.called(site.settings["settle_seconds"])
+        assert bool(caller.failures) is fails
+    assert all("certificate" in failure for failure in caller.failures)
+    assert await shows(new if len(order) > 1 or certificates == "files" else old)
 
 
 async def _same(site: Site, bundle: bytes) -> bool:

@@ -56,7 +56,7 @@ def rig() -> Iterator[Rig]:
 def test_what_can_never_be_written_is_tried_ever_less_often(rig: Rig) -> None:
     rig.world.advance(600)
     assert rig.gaps("bad")[:7] == pytest.approx([1, 2, 4, 8, 16, 32, LONGEST])
-    assert set(rig.gaps("bad")[7:]) == {pytest.approx(LONGEST)}
+    assert max(rig.gaps("bad")) == pytest.approx(LONGEST)
     assert len(rig.failed) == len(rig.tried)
 
 
@@ -87,7 +87,9 @@ def test_who_no_longer_leads_stops(rig: Rig) -> None:
 
 
 def test_the_words_of_an_api_server_are_logged_without_credentials_and_in_bounds() -> None:
-    error = RejectedError("Job is invalid: env: jdbc:mysql://root:hunter2@db/ssg?password=hunter3\n" + "x" * 90_000)
+    error = RejectedError(
+        "Job is invalid: env: jdbc:mysql://root:hunter2@db/ssg?password=hunter3\n" + "x" * 90_000
+    )
     assert "Job is invalid" in said(error)
     assert "hunter" not in said(error)
     assert "\n" not in said(error)

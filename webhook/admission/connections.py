@@ -12,15 +12,17 @@ import asyncio
 import contextlib
 import math
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from enum import Enum
-from typing import Final, NoReturn
+from typing import Any, Final, NoReturn
 
 from aiohttp import web
 
 from webhook.admission.limits import Limits
 
 _LINGER_SECONDS: Final = 1.0
+Welcome = Callable[[Mapping[str, Any] | None], bool]
+"""Tells of a client's verified certificate, as `ssl` gives it, whether it may come; None: none was asked for."""
 
 
 class Phase(Enum):
@@ -80,6 +82,10 @@ class Connection(web.RequestHandler):
             milliseconds = round(self._limits.write_seconds * 1000)
             sock = transport.get_extra_info("socket")
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, milliseconds)
+        if not self._pool.welcome(transport.get_extra_info("peercert")):
+            self._pool.refused("client")
+            self.abort()
+            return
         self._pool.add(self)
 
     def data_received(self, data: bytes) -> None:
@@ -125,9 +131,10 @@ class Connection(web.RequestHandler):
 class Connections:
     """All open connections, at most `limits.max_connections`."""
 
-    def __init__(self, limits: Limits, refused: Callable[[str], None]) -> None:
+    def __init__(self, limits: Limits, refused: Callable[[str], None], welcome: Welcome) -> None:
         self.limits = limits
         self.refused = refused
+        self.welcome = welcome
         self._open: dict[Connection, None] = {}  # in order of arrival
         self._empty = asyncio.Event()
         waits = (limits.header_seconds, limits.first_byte_seconds, limits.write_seconds)

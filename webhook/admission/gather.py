@@ -34,7 +34,10 @@ class Reads(Protocol):
     """What is asked of the cluster. An answer that cannot be had is an exception, never a None."""
 
     async def config_map(self, namespace: str, name: str) -> ConfigMap | None:
-        """Give the ConfigMap as it is now (a cache of a few seconds at most), None when there is none."""
+        """Give the ConfigMap as it is stored now, None when there is none."""
+
+    async def recent_config_map(self, namespace: str, name: str) -> ConfigMap | None:
+        """Give the ConfigMap as it was a few seconds ago at most: pods come in swarms."""
 
     async def live_record(self, namespace: str, name: str) -> Record | None:
         """Give the record as it is stored now."""
@@ -88,7 +91,7 @@ class Gatherer:
         return msgspec.structs.replace(rollout, authorized=authorized)
 
     async def pod(self, pod: Pod, namespace: str, *, live: bool = False) -> Admission:
-        """Gather what a pod's environment depends on."""
+        """Gather what a pod's environment depends on; ``live`` reads record and ConfigMaps past the caches."""
         deployment = deployment_of(pod)
         if deployment is None:
             return Admission(None)
@@ -104,18 +107,21 @@ class Gatherer:
         governance = govern(claims)
         if governance is None:
             return Admission(deployment, index, container)
-        config_maps = await self._config_maps(namespace, config_maps_of(container))
+        config_maps = await self._config_maps(namespace, config_maps_of(container), recent=not live)
         inputs = migration_inputs(pod.spec, container, governance.spec, config_maps)
         return Admission(deployment, index, container, governance, inputs, config_maps)
 
     def _claims(self, namespace: str, name: str, metas: Iterable[ObjectMeta]) -> Claims:
         return claims_of(self._cluster, namespace, name, metas, self._default_mode)
 
-    async def _config_maps(self, namespace: str, names: Iterable[str]) -> Mapping[str, ConfigMap | None]:
+    async def _config_maps(
+        self, namespace: str, names: Iterable[str], *, recent: bool = False
+    ) -> Mapping[str, ConfigMap | None]:
+        read = self._cluster.recent_config_map if recent else self._cluster.config_map
         wanted = sorted(names)
         if len(wanted) == 1:  # the usual case, without the cost of a task
-            return {wanted[0]: await self._cluster.config_map(namespace, wanted[0])}
-        found = await asyncio.gather(*(self._cluster.config_map(namespace, name) for name in wanted))
+            return {wanted[0]: await read(namespace, wanted[0])}
+        found = await asyncio.gather(*(read(namespace, name) for name in wanted))
         return dict(zip(wanted, found, strict=True))
 
 

@@ -21,7 +21,7 @@ import structlog
 from aiohttp import HttpVersion11, web
 from aiohttp.abc import AbstractStreamWriter
 
-from webhook.admission.connections import Connection, Connections
+from webhook.admission.connections import Connection, Connections, Welcome
 from webhook.admission.limits import Limits
 
 _log = structlog.get_logger("schemagate.http")
@@ -101,12 +101,18 @@ class WebhookServer:
     """Serves `endpoints` (path to endpoint) over HTTP/1.1 and TLS."""
 
     def __init__(
-        self, endpoints: Mapping[str, Endpoint], tls: ssl.SSLContext, limits: Limits, recorder: HttpRecorder
+        self,
+        endpoints: Mapping[str, Endpoint],
+        tls: ssl.SSLContext,
+        limits: Limits,
+        recorder: HttpRecorder,
+        welcome: Welcome = lambda _: True,
     ) -> None:
         self._endpoints = dict(endpoints)
         self._tls = tls
         self._limits = limits
         self._recorder = recorder
+        self._welcome = welcome
         self._route = lru_cache(maxsize=64)(self._find_route)
         self._held_bytes = 0
         self._draining = False
@@ -115,7 +121,7 @@ class WebhookServer:
         """Listen on `host` and `port`; port 0 means any free one."""
         self._loop = asyncio.get_running_loop()
         self._http = web.Server(self._handle)
-        self._connections = Connections(self._limits, self._recorder.refused)
+        self._connections = Connections(self._limits, self._recorder.refused, self._welcome)
         self._listener = await self._loop.create_server(
             lambda: Connection(self._connections, self._http),
             host,

@@ -52,9 +52,11 @@ def credible(rejected: Rejected, record: Record, deployment: Deployment | None) 
     """Tell whether a rejection fits what is stored: anybody may send a webhook a review of something invented.
 
     The image it says it started from must be the stored one, or one that was migrated before the rollout went
-    on; without a Deployment there was none.
+    on; none only where there is no Deployment, or one that is as it was created.
     """
-    known = {"", *(done.image for done in record.status.completed_hashes)}
+    known = {done.image for done in record.status.completed_hashes}
+    if deployment is None or deployment.metadata.generation <= 1:
+        known.add("")
     if deployment is not None:
         container = gateway_container(deployment.template().spec, [deployment.metadata])
         known.add(container.image if container else "")

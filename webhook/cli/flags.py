@@ -37,6 +37,12 @@ tls_options = _all(
         "--tls-cert", type=click.Path(path_type=Path), help="Certificate chain (PEM); reloaded when it changes."
     ),
     click.option("--tls-key", type=click.Path(path_type=Path), help="Private key (PEM)."),
+    click.option(
+        "--client-ca",
+        type=click.Path(path_type=Path),
+        help="CA (PEM) of the API server's client certificate.  [default: none is asked for]",
+    ),
+    click.option("--client-names", help="Common names that may come, separated by commas.  [default: any]"),
 )
 mode_option = click.option(
     "--default-mode", type=click.Choice([mode.value for mode in Mode]), help="Mode where none is named."

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator
 from webhook.controller.ports import Copies
 from webhook.policy.environment import config_maps_of
 from webhook.policy.gateway import gateway_container
+from webhook.policy.migration.conditions import FOREIGN_JOB
 from webhook.policy.migration.external import external_name
 from webhook.policy.names import GATEWAY_KIND, HASH, RECORD_KIND
 from webhook.policy.objects import Deployment, ObjectMeta
@@ -50,6 +51,9 @@ def _of_job(known: Copies, namespace: str, name: str) -> Iterator[Record]:
     said = (job.metadata.labels or {}).get(HASH) if job else None
     for record in known.records():
         if record.namespace != namespace:
+            continue
+        if job is None and any(item.reason == FOREIGN_JOB for item in record.status.conditions):
+            yield record  # it may have been the one: what labels it had is not known any more
             continue
         reference = record.status.job
         named = reference is not None and reference.name == name

@@ -22,12 +22,16 @@ ConfigMaps = Mapping[str, ConfigMap | None]
 
 @dataclass(frozen=True, slots=True)
 class Heading:
-    """A Deployment, stored or (``stored`` false) as a Gateway resource is about to have it, and its target."""
+    """A Deployment, stored or (``stored`` false) as a Gateway resource is about to have it, and its target.
+
+    ``awaited`` names the ConfigMaps that have to be there before there is a target.
+    """
 
     deployment: Deployment
     target: Target | None
     config_maps: ConfigMaps
     stored: bool = True
+    awaited: tuple[str, ...] = ()
 
     @property
     def container(self) -> Container | None:
@@ -58,7 +62,8 @@ async def heading_of(cluster: Observations, record: Record, governance: Governan
         return None
     heading = await _heading(cluster, record, governance, view(Deployment, manifest), stored=False)
     # An operator writes the ConfigMap before the Deployment, and after the Gateway: until then nothing is wrong.
-    return heading if all(heading.config_maps.values()) else None
+    awaited = tuple(sorted(name for name, found in heading.config_maps.items() if found is None))
+    return replace(heading, target=None, awaited=awaited) if awaited else heading
 
 
 async def job_of(

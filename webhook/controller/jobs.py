@@ -8,13 +8,14 @@ from webhook.controller.intent import config_maps_for, job_of
 from webhook.controller.ports import Manifest, Observations
 from webhook.policy.governance import Governance
 from webhook.policy.inputs import MigrationInputs, short
+from webhook.policy.migration.databases import database_label
 from webhook.policy.migration.evidence import is_made_by, tampering, witness
 from webhook.policy.migration.external import external_job, external_name
 from webhook.policy.migration.failures import PodEnd, classify
 from webhook.policy.migration.job_views import Job
 from webhook.policy.migration.observed import JobPhase, ObservedJob, end_is_noted
 from webhook.policy.migration.obstacles import obstacle, obstacle_of_job
-from webhook.policy.names import COMPONENT, HASH, MANAGED_BY, MIGRATION_COMPONENT, PRODUCT
+from webhook.policy.names import COMPONENT, DATABASE, HASH, MANAGED_BY, MIGRATION_COMPONENT, PRODUCT
 from webhook.policy.objects import PodSpec, view
 from webhook.policy.record import Failure, JobReference, Record
 
@@ -91,6 +92,21 @@ def is_active(cluster: Observations, namespace: str, reference: JobReference) ->
     return copy is not None and _phase(copy) is JobPhase.ACTIVE
 
 
+def migrates(cluster: Observations, record: Record, key: str) -> str:
+    """Name a Job of ours, in any namespace, that migrates a database now and is not the record's own.
+
+    Its record may be gone, or made anew: a Job runs on until the garbage collector finds it.
+    """
+    own, label = record.status.job.uid if record.status.job else "", database_label(key)
+    for job in cluster.jobs(""):
+        labels = job.metadata.labels or {}
+        said = (labels.get(COMPONENT), labels.get(MANAGED_BY), labels.get(DATABASE))
+        ours = said == (MIGRATION_COMPONENT, PRODUCT, label) and job.metadata.uid != own
+        if ours and _phase(job) is JobPhase.ACTIVE:
+            return f"Job {job.metadata.namespace}/{job.metadata.name}"
+    return ""
+
+
 def awaits_pod(cluster: Observations, record: Record) -> bool:
     """Tell whether our Job has no pod that runs or is about to: nothing that is watched tells why."""
     copy = _copy(cluster, record.namespace, record.status.job) if record.status.job else None
@@ -148,7 +164,7 @@ async def _ended(cluster: Observations, namespace: str, job: Manifest, *, ours: 
     pods = await cluster.job_pods(namespace, uid)
     if phase is JobPhase.FAILED:
         return ObservedJob(name, uid, phase, ours, failure=await _failure(cluster, namespace, seen, pods))
-    pod_uid, image_id = witness(pods)
+    pod_uid, image_id = witness(job, pods)
     return ObservedJob(name, uid, phase, ours, tampering(job, pods), pod_uid=pod_uid, image_id=image_id)
 
 

@@ -3,20 +3,20 @@
 from datetime import datetime
 
 from webhook.controller.intent import Heading, config_maps_for, heading_of
-from webhook.controller.jobs import external_of, impostors_of, is_active, job_of_record
+from webhook.controller.jobs import external_of, impostors_of, is_active, job_of_record, migrates
 from webhook.controller.ports import Observations
 from webhook.policy.gateway import gateway_container
 from webhook.policy.gateway_resource import MigrationStatus
 from webhook.policy.governance import Governance
 from webhook.policy.inputs import MigrationInputs
+from webhook.policy.migration.conditions import JOB_NOT_CREATED
+from webhook.policy.migration.databases import database_key
 from webhook.policy.migration.observed import Observed
 from webhook.policy.migration.target import Target, is_held
 from webhook.policy.names import MIGRATED, MODE_SKIP
 from webhook.policy.objects import Deployment
 from webhook.policy.pod.schema_mode import arguments_known, effective_modes
 from webhook.policy.record import Phase, Record, Runner
-
-_BUSY = frozenset({Phase.PENDING, Phase.RUNNING, Phase.SUPERSEDED})
 
 
 async def observe(cluster: Observations, record: Record, governance: Governance | None, now: datetime) -> Observed:
@@ -25,10 +25,11 @@ async def observe(cluster: Observations, record: Record, governance: Governance 
     heading = await heading_of(cluster, record, governance) if governance else None
     target = heading.target if heading else None
     if governance is None and stored is not None:
-        target = Target(desired=None, running=None, held=is_held(stored))
-    self_migrated, skipping = False, False
+        version = stored.metadata.resource_version
+        target = Target(desired=None, running=None, held=is_held(stored), version=version)
+    self_migrated, skipping, outdated = False, False, False
     if heading is not None and target is not None and _may_be_adopted(target, record):
-        self_migrated, skipping = await _running(cluster, heading)
+        self_migrated, skipping, outdated = await _running(cluster, heading)
     desired = target.desired if target else None
     external, external_problem = None, ""
     if governance is not None and governance.runner is Runner.EXTERNAL and desired is not None:
@@ -41,6 +42,8 @@ async def observe(cluster: Observations, record: Record, governance: Governance 
         now=now,
         self_migrated=self_migrated,
         skipping=skipping,
+        outdated=outdated,
+        awaited=heading.awaited if heading else (),
         busy=_busy(cluster, record, desired)
         if desired and not record.status.completion(desired.spec_hash)
         else None,
@@ -67,31 +70,51 @@ def _may_be_adopted(target: Target, record: Record) -> bool:
     return running is not None and record.status.completion(running.spec_hash) is None
 
 
-async def _running(cluster: Observations, heading: Heading) -> tuple[bool, bool]:
-    """Tell whether all pods migrated by themselves, and whether one at least is in skip."""
+async def _running(cluster: Observations, heading: Heading) -> tuple[bool, bool, bool]:
+    """Tell whether all pods migrated by themselves, whether one at least is in skip, and whether they are outdated."""
     meta, wanted = heading.deployment.metadata, heading.container
     pods = await cluster.pods_of(meta.namespace, meta.name)
     running = [gateway_container(pod.spec, [meta]) for pod in pods]
-    config_maps = await config_maps_for(cluster, meta.namespace, running)
+    config_maps = {**heading.config_maps, **await config_maps_for(cluster, meta.namespace, running)}
     skipping = any(item and MODE_SKIP in effective_modes(item, config_maps) for item in running)
     same = all(item and wanted and item.image == wanted.image for item in running)
     told = all(arguments_known(item, config_maps) for item in running if item)
-    return bool(running) and same and told and not skipping, skipping
+    started = min((pod.metadata.creation_timestamp for pod in pods if pod.metadata.creation_timestamp), default="")
+    changed = max((item.metadata.changed for item in config_maps.values() if item), default="")
+    # In whole seconds: an operator makes all of them in one.
+    outdated = bool(started) and changed > started
+    return bool(running) and same and told and not skipping, skipping, outdated
 
 
-def _busy(cluster: Observations, record: Record, desired: MigrationInputs | None) -> str | None:
-    """Name the record that migrates the same database now: one at a time, across namespaces.
+def _busy(cluster: Observations, record: Record, desired: MigrationInputs) -> str | None:
+    """Name who migrates the same database now: one at a time, across namespaces.
 
-    A disabled record lets the Job that runs go on, so the phase alone does not tell.
+    A disabled record lets the Job that runs go on, and one that is deleted leaves it for a while: the phase alone
+    does not tell.
     """
-    database = desired.database if desired else None
-    if database is None:
-        return None
+    key = database_key(record, desired)
     for other in cluster.records():
-        mine = (other.namespace, other.name) == (record.namespace, record.name)
-        job = other.status.job
-        if mine or job is None or job.database != database:
+        if (other.namespace, other.name) == (record.namespace, record.name):
             continue
-        if other.status.phase in _BUSY or is_active(cluster, other.namespace, job):
+        if _has(cluster, other, key) or _runs_elsewhere(other, record, desired):
             return f"{other.namespace}/{other.name}"
-    return None
+    return migrates(cluster, record, key) or None
+
+
+def _has(cluster: Observations, other: Record, key: str) -> bool:
+    """Tell whether a record's Job has the database of this key, or is about to."""
+    status = other.status
+    if status.job is None or status.job.database != key:
+        return False
+    if status.phase in {Phase.RUNNING, Phase.SUPERSEDED} or is_active(cluster, other.namespace, status.job):
+        return True
+    # One that is refused may be for ever.
+    refused = any(item.reason == JOB_NOT_CREATED for item in status.conditions)
+    return status.phase is Phase.PENDING and not status.job.uid and not refused
+
+
+def _runs_elsewhere(other: Record, record: Record, desired: MigrationInputs) -> bool:
+    """Tell whether the Job of an operator or chart runs at the same URL: a place means the same in one namespace."""
+    status = other.status
+    runs = status.job is None and status.phase is Phase.RUNNING and status.jdbc_url == desired.jdbc_url
+    return runs and (desired.database is not None or other.namespace == record.namespace)

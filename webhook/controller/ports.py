@@ -28,7 +28,7 @@ class Copies(Known, Protocol):
         """Give the Gateway resources of a namespace, or of all."""
 
     def jobs(self, namespace: str) -> Sequence[Job]:
-        """Give the Jobs of a namespace that migrate, or say that they do, ours and others'."""
+        """Give the Jobs of a namespace, or of all, that migrate, or say that they do, ours and others'."""
 
     def obstacle(self, namespace: str, job_uid: str) -> str:
         """Say why the pod of a Job does not run, empty when it does or nothing is known."""
@@ -93,8 +93,11 @@ class Writes(Protocol):
     async def delete_job(self, namespace: str, name: str, uid: str) -> None:
         """Delete the Job of this UID; one that is gone already is no error."""
 
-    async def unpause(self, namespace: str, name: str) -> None:
-        """Let a Deployment go on that we paused, and take our mark off."""
+    async def unpause(self, namespace: str, name: str, version: str) -> None:
+        """Let a Deployment go on that we paused, and take our mark off.
+
+        ConflictError when its resourceVersion is another by now; one that is gone is no error.
+        """
 
     async def mark_migrated(self, namespace: str, name: str, mark: str) -> None:
         """Annotate a Deployment with the hash that is complete; one that is gone is no error."""

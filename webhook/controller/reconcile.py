@@ -11,6 +11,8 @@ from webhook.controller.ports import Cluster
 from webhook.errors import ForbiddenError, NameTakenError, RejectedError
 from webhook.policy.gateway import gateway_container
 from webhook.policy.governance import Claims, Governance, govern, source_spec
+from webhook.policy.migration.conditions import JOB_NOT_CREATED
+from webhook.policy.migration.databases import database_key
 from webhook.policy.migration.lifecycle import plan
 from webhook.policy.migration.notices import Notice, notices
 from webhook.policy.migration.observed import (
@@ -22,6 +24,7 @@ from webhook.policy.migration.observed import (
     Mirror,
     Observed,
     Plan,
+    Refusal,
     Step,
     Unpause,
 )
@@ -59,7 +62,7 @@ class Reconciler:
         self._default_mode = default_mode
         self._tell = tell
         self._taking: dict[str, tuple[str, str]] = {}
-        self._refused: dict[tuple[str, str], str] = {}
+        self._refused: dict[tuple[str, str], tuple[type[Exception], Refusal]] = {}
 
     async def reconcile(self, namespace: str, name: str) -> Record | None:
         """Reconcile the Deployment of this name; gives its record as it is then, None when it has none."""
@@ -83,7 +86,7 @@ class Reconciler:
         """Plan once and carry it out; tells whether there was nothing to do."""
         governance = govern(self._claims(record.namespace, record.name))
         observed = await observe(self._cluster, record, governance, self._clock())
-        refused = self._refused.get((record.namespace, record.name), "")
+        _, refused = self._refused.get((record.namespace, record.name), (None, None))
         wanted = self._plan(replace(observed, refused=refused))
         settled = wanted.status == record.status
         if not settled:
@@ -101,11 +104,10 @@ class Reconciler:
         """
         wanted = plan(observed)
         desired = observed.target.desired if observed.target else None
-        database = desired.database if desired else None
-        if database is None or not any(isinstance(step, CreateJob) for step in wanted.steps):
+        if desired is None or not any(isinstance(step, CreateJob) for step in wanted.steps):
             return wanted
         where = (observed.record.namespace, observed.record.name)
-        taker = self._taking.setdefault(database, where)
+        taker = self._taking.setdefault(database_key(observed.record, desired), where)
         return wanted if taker == where else plan(replace(observed, busy="/".join(taker)))
 
     def _claims(self, namespace: str, name: str) -> Claims:
@@ -151,7 +153,7 @@ class Reconciler:
         """
         deployment = self._cluster.deployment(namespace, name)
         if deployment is not None and is_held(deployment) and govern(self._claims(namespace, name)) is None:
-            await self._cluster.unpause(namespace, name)
+            await self._cluster.unpause(namespace, name, deployment.metadata.resource_version)
 
     async def _take(self, step: Step, record: Record, governance: Governance | None) -> Record:
         where = (record.namespace, record.name)
@@ -160,8 +162,8 @@ class Reconciler:
                 return await self._create(job, record, governance)
             case DeleteJob(job=job):
                 await self._cluster.delete_job(record.namespace, job.name, job.uid)
-            case Unpause():
-                await self._cluster.unpause(*where)
+            case Unpause(version=version):
+                await self._cluster.unpause(*where, version)
             case MarkMigrated(mark=mark):
                 await self._cluster.mark_migrated(*where, mark)
             case ClearRetry():
@@ -174,6 +176,7 @@ class Reconciler:
         """Create the Job of an intent that the status holds, and note its UID.
 
         Who refuses it is told in the record first, by another pass; from then on it is a failure like any other.
+        A text that varies is told once: each status that we write wakes us, whatever the queue had us wait for.
         """
         where = (record.namespace, record.name)
         manifest = await job_of(self._cluster, record, governance, job)
@@ -184,10 +187,11 @@ class Reconciler:
         except NameTakenError:
             return record  # the next observation tells ours from another's
         except (ForbiddenError, RejectedError) as error:
-            said = obstacle("JobNotCreated", str(error))
-            if self._refused.get(where) == said:
+            kind, known = self._refused.get(where, (None, None))
+            if kind is not type(error) or known is None or known.job != job.name:
+                self._refused[where] = (type(error), Refusal(job.name, obstacle(JOB_NOT_CREATED, str(error))))
+            if known is not None and known.job == job.name:
                 raise
-            self._refused[where] = said
             return record
         self._refused.pop(where, None)
         return await self._cluster.write_status(record, replace(record.status, job=replace(job, uid=uid)))

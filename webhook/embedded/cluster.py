@@ -203,6 +203,10 @@ class EmbeddedCluster:
         """Give a ConfigMap."""
         return self._config_map(namespace, name)
 
+    async def recent_config_map(self, namespace: str, name: str) -> ConfigMap | None:
+        """Give a ConfigMap; in memory there is nothing to save."""
+        return await self.config_map(namespace, name)
+
     def _config_map(self, namespace: str, name: str) -> ConfigMap | None:
         found = self._views.get(("ConfigMap", namespace, name))
         return found if isinstance(found, ConfigMap) else None

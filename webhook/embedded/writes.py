@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from webhook.embedded.cluster import EmbeddedCluster
-from webhook.errors import NameTakenError
+from webhook.errors import ConflictError, NameTakenError
 from webhook.policy.gateway_resource import MigrationStatus
 from webhook.policy.names import HELD, MIGRATED, RETRY
 from webhook.policy.record import Record, RecordSpec, RecordStatus, Rejections
@@ -83,9 +83,13 @@ class EmbeddedControllerCluster(EmbeddedCluster):
         if stored is not None and stored["metadata"]["uid"] == uid:
             self.delete("Job", namespace, name)
 
-    async def unpause(self, namespace: str, name: str) -> None:
-        """Let a Deployment go on that we paused, and take our mark off."""
-        stored = self._stored("Deployment", namespace, name)
+    async def unpause(self, namespace: str, name: str, version: str) -> None:
+        """Let a Deployment go on that we paused, and take our mark off; ConflictError when it changed meanwhile."""
+        stored = self.get("Deployment", namespace, name)
+        if stored is None:
+            return
+        if stored["metadata"]["resourceVersion"] != version:
+            raise ConflictError(f"Deployment {namespace}/{name} changed since it was to be released")
         stored["spec"].pop("paused", None)
         stored["metadata"].get("annotations", {}).pop(HELD, None)
         self.put(stored)

@@ -16,7 +16,8 @@ class Cache(Generic[T]):
     """Projections of the objects of one kind.
 
     ``project`` makes of an object what is kept, None when it is of no interest. When it raises, that object is
-    skipped, what was kept of it stays, and ``poison`` is told (namespace, name, error). ``changed`` is told
+    skipped, what was kept of it stays, and ``poison`` is told (namespace, name, error); ``unreadable`` holds the keys
+    of such objects as long as they are there and stay so. ``changed`` is told
     namespace and name of whatever appears, changes its version, or vanishes; none of them may wait. An object of a
     version that is known is not looked at again, unless ``versions_tell_all`` is false.
     """
@@ -36,6 +37,7 @@ class Cache(Generic[T]):
         self._changed = changed
         self._poison = poison
         self._store: Store[T] = Store()
+        self.unreadable: set[Key] = set()
         self.events = 0
 
     def get(self, namespace: str, name: str) -> T | None:
@@ -81,6 +83,7 @@ class Cache(Generic[T]):
             self._store.advance(meta.version)
         elif kind == "DELETED":
             self.events += 1
+            self.unreadable.discard(meta.key)
             self._tell(self._store.delete(meta))
         elif kind in {"ADDED", "MODIFIED"}:
             self.events += 1
@@ -102,11 +105,14 @@ class Cache(Generic[T]):
 
     def _projected(self, meta: Meta, item: Object) -> tuple[bool, T | None]:
         try:
-            return True, self._project(item)
+            value = self._project(item)
         except Exception as error:  # noqa: BLE001 # one object that cannot be read must not blind us for all others
+            self.unreadable.add(meta.key)
             if self._poison is not None:
                 self._poison(meta.namespace, meta.name, error)
             return False, None
+        self.unreadable.discard(meta.key)
+        return True, value
 
     def _tell(self, keys: Iterable[Key]) -> None:
         for namespace, name in keys:

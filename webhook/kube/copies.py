@@ -5,6 +5,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
+from webhook.errors import UnreachableError
 from webhook.kube import projections
 from webhook.kube.client import Client
 from webhook.kube.listing import Object
@@ -88,12 +89,12 @@ class Copies:
         return max(item.age() for item in self._reflectors.values())
 
     def record(self, namespace: str, name: str) -> Record | None:
-        """Give the record of a Deployment."""
-        return self.record_copies.get(namespace, name)
+        """Give the record of a Deployment; UnreachableError when there is one that cannot be read."""
+        return _readable(self.record_copies, RECORDS, namespace, name)
 
     def gateway(self, namespace: str, name: str) -> Gateway | None:
-        """Give the Gateway resource."""
-        return self.gateway_copies.get(namespace, name)
+        """Give the Gateway resource; UnreachableError when there is one that cannot be read."""
+        return _readable(self.gateway_copies, GATEWAYS, namespace, name)
 
     def namespace(self, name: str) -> Namespace | None:
         """Give the namespace."""
@@ -150,9 +151,17 @@ class ControllerCopies(Copies):
         return [item for item in self.gateway_copies.values() if namespace in {"", item.metadata.namespace}]
 
     def jobs(self, namespace: str) -> Sequence[Job]:
-        """Give the Jobs of a namespace that migrate, or say that they do."""
-        return [item for item in self.job_copies.values() if item.metadata.namespace == namespace]
+        """Give the Jobs of a namespace, or of all, that migrate, or say that they do."""
+        return [item for item in self.job_copies.values() if namespace in {"", item.metadata.namespace}]
 
     def obstacle(self, namespace: str, job_uid: str) -> str:  # noqa: ARG002 # a UID is one in the whole cluster
         """Say why the pod of a Job does not run, empty when it does or nothing is known."""
         return self._obstacles.get(job_uid, "")
+
+
+def _readable(copies: Reflector[T], resource: Resource, namespace: str, name: str) -> T | None:
+    """Give what is kept of an object; what cannot be read is not absent: that would let anything pass."""
+    found = copies.get(namespace, name)
+    if found is None and (namespace, name) in copies.unreadable:
+        raise UnreachableError(f"{resource.kind} {namespace}/{name} cannot be read; its log line says why")
+    return found

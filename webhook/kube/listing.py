@@ -1,8 +1,9 @@
 """Lists and watch events as bytes: decoded no further than it takes to tell one object from another."""
 
 import asyncio
+import re
 from collections.abc import Callable, Mapping
-from typing import Final
+from typing import Final, TypeVar
 
 import msgspec
 
@@ -20,6 +21,12 @@ ACCEPT_METADATA: Final = f"{JSON};as=PartialObjectMetadata;{_METADATA}"
 
 _GONE: Final = 410
 _INTERNAL: Final = 500
+
+_DEPTH: Final = 100
+"""How deep anything lies that is read of an object, or of a page of them, and far more than that."""
+_TOKEN: Final = re.compile(rb'"(?:[^"\\]++|\\.)*+"|[\[\]{}]', re.DOTALL)
+
+T = TypeVar("T")
 
 
 class _Metadata(msgspec.Struct, frozen=True, rename="camel"):
@@ -48,11 +55,39 @@ class _Event(msgspec.Struct, frozen=True):
     object: msgspec.Raw
 
 
+def decoded(body: Object, kind: type[T]) -> T:
+    """Decode JSON, however deep it is: a decoder gives up at a depth that an API server stores.
+
+    One object that somebody nested a thousand times must not hide all others of its page.
+    """
+    try:
+        return msgspec.json.decode(body, type=kind)
+    except RecursionError:
+        return msgspec.json.decode(_shallow(bytes(body)), type=kind)
+
+
+def _shallow(body: bytes) -> bytes:
+    """Write null for all that lies deeper than anything that is read."""
+    kept: list[bytes] = []
+    depth = start = 0
+    for token in _TOKEN.finditer(body):
+        if token[0] in b"[{":
+            depth += 1
+            if depth == _DEPTH:
+                kept += (body[start : token.start()], b"null")
+        elif token[0] in b"]}":
+            depth -= 1
+            if depth == _DEPTH - 1:
+                start = token.end()
+    # What does not end is no JSON, and stays none.
+    return b"".join([*kept, body[start:] if depth < _DEPTH else b""])
+
+
 def meta_of(item: Object) -> Meta:
     """Read which object this is. Raises UnreachableError when it is no object."""
     try:
-        metadata = msgspec.json.decode(item, type=_Item).metadata
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        metadata = decoded(item, _Item).metadata
+    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
         raise UnreachableError(f"an object without metadata: {error}") from error
     return Meta(metadata.namespace or "", metadata.name, metadata.uid, metadata.resource_version)
 
@@ -83,8 +118,8 @@ async def list_all(
             page = max(1, page // 4)
             continue
         try:
-            got = msgspec.json.decode(body, type=_Page)
-        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+            got = decoded(body, _Page)
+        except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
             raise UnreachableError(f"GET {path}: the answer is no list: {error}") from error
         take(got.items or [])
         token = got.metadata.continue_ or ""
@@ -97,8 +132,8 @@ async def list_all(
 def event_of(path: str, line: bytes) -> tuple[str, msgspec.Raw]:
     """Read a line of a watch: type and object. Raises the ClusterError that an ERROR event, or garbage, means."""
     try:
-        event = msgspec.json.decode(line, type=_Event)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        event = decoded(line, _Event)
+    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
         raise UnreachableError(f"WATCH {path}: a line that is no event: {error}") from error
     if event.type == "ERROR":
         status = status_of(event.object)

@@ -23,6 +23,8 @@ from webhook.kube.resources import (
     Resource,
 )
 from webhook.policy.gateway import deployment_of
+from webhook.policy.migration.evidence import controller_of
+from webhook.policy.migration.job import CONTAINER
 from webhook.policy.migration.job_views import JobEvent
 from webhook.policy.objects import ConfigMap, Pod, UserInfo
 from webhook.policy.record import Record
@@ -85,10 +87,10 @@ class Reads:
         return await self.manifest(JOBS, namespace, name)
 
     async def job_pods(self, namespace: str, uid: str) -> Sequence[Manifest]:
-        """Give all whole pods that carry the label of the Job of this UID."""
+        """Give all whole pods that the Job of this UID controls; its label alone may be on anybody's pod."""
         raw = await self._client.request("GET", PODS.path(namespace), query={"labelSelector": f"{JOB_UID}={uid}"})
         pods: list[Manifest] = msgspec.json.decode(raw)["items"]
-        return pods
+        return [pod for pod in pods if controller_of(pod) == uid]
 
     async def job_events(self, namespace: str, uid: str) -> Sequence[JobEvent]:
         """Give what was told of the Job of this UID, nothing if we may not read it; a hundred Events at most."""
@@ -100,31 +102,47 @@ class Reads:
         return msgspec.json.decode(raw, type=_JobEvents).items or ()
 
     async def pod_log(self, namespace: str, name: str) -> str:
-        """Give the end of a pod's log, empty when there is none to be had."""
-        query = {"tailLines": str(_LOG_LINES), "limitBytes": str(_LOG_BYTES)}
-        path = PODS.path(namespace, name, "log")
+        """Give the end of the log of a pod's migrating container, empty when there is none to be had.
+
+        It is ours by its name. The Job of an operator or chart calls it otherwise: then it is the first.
+        """
         try:
-            raw = await self._client.request("GET", path, query=query, accept="*/*", timeout=5.0)
+            return await self._log(namespace, name, CONTAINER)
+        except RejectedError:  # no container of that name, or one that has not started
+            pass
+        except (NotFoundError, ForbiddenError):
+            return ""  # not everybody grants us to read them
+        try:
+            pod = await self.manifest(PODS, namespace, name)
+            containers = ((pod or {}).get("spec") or {}).get("containers") or [{}]
+            first = containers[0].get("name", "")
+            return "" if first == CONTAINER else await self._log(namespace, name, first)
         except (NotFoundError, RejectedError, ForbiddenError):
-            return ""  # a container that never started has none, and not everybody grants us to read them
+            return ""  # a container that never started has none
+
+    async def _log(self, namespace: str, name: str, container: str) -> str:
+        query = {"tailLines": str(_LOG_LINES), "limitBytes": str(_LOG_BYTES)}
+        query |= {"container": container} if container else {}
+        path = PODS.path(namespace, name, "log")
+        raw = await self._client.request("GET", path, query=query, accept="*/*", timeout=5.0)
         return raw.decode("utf-8", "replace")
 
 
 class WebhookReads(Reads):
-    """What the webhooks ask. ConfigMaps are remembered for ``fresh`` seconds: pods come in swarms."""
+    """What the webhooks ask. For pods, which come in swarms, ConfigMaps are remembered for ``fresh`` seconds."""
 
     def __init__(self, client: Client, fresh: float = 2.0) -> None:
         super().__init__(client)
         self._fresh = fresh
         self._config_maps: OrderedDict[tuple[str, str], tuple[float, ConfigMap | None]] = OrderedDict()
 
-    async def config_map(self, namespace: str, name: str) -> ConfigMap | None:
+    async def recent_config_map(self, namespace: str, name: str) -> ConfigMap | None:
         """Give a ConfigMap as it is now, or was a moment ago."""
         kept = self._config_maps.get((namespace, name))
         asked = time.monotonic()
         if kept is not None and asked - kept[0] < self._fresh:
             return kept[1]
-        found = await super().config_map(namespace, name)
+        found = await self.config_map(namespace, name)
         self._config_maps[(namespace, name)] = (asked, found)
         while len(self._config_maps) > _KEPT:
             self._config_maps.popitem(last=False)

@@ -154,7 +154,9 @@ class Reflector(Cache[T]):
         *,
         installed: bool,
     ) -> None:
-        changed = self._store.replace(listed, version)
+        items = list(listed)
+        self.unreadable &= {item.meta.key for item in items}
+        changed = self._store.replace(items, version)
         self._version, self.installed, self.problem = version, installed, ""
         self._synced.set()
         self._tell(changed)

@@ -42,6 +42,7 @@ COMPONENT: Final = "app.kubernetes.io/component"
 PRODUCT: Final = "schemagate"
 MIGRATION_COMPONENT: Final = "db-migration"
 HASH: Final = f"{GROUP}/hash"
+DATABASE: Final = f"{GROUP}/database"
 POD_TEMPLATE_HASH: Final = "pod-template-hash"
 
 # What makes a container a Gateway: both distributions mount the license here, whatever the image is called.

@@ -62,6 +62,30 @@ class ObjectMeta(View, frozen=True):
         return None
 
 
+class DatedMeta(ObjectMeta, frozen=True):
+    """``metadata`` of what is compared by its age. An API server writes all times alike, so their text compares."""
+
+    creation_timestamp: str | None = None
+
+
+class ManagedFields(View, frozen=True):
+    """When a writer changed its part of an object last (``metadata.managedFields[]``)."""
+
+    time: str | None = None
+
+
+class ChangedMeta(DatedMeta, frozen=True):
+    """``metadata`` of what may change under those who read it."""
+
+    managed_fields: tuple[ManagedFields, ...] | None = None
+
+    @property
+    def changed(self) -> str:
+        """When it changed last; empty where nothing tells."""
+        times = [entry.time for entry in self.managed_fields or () if entry.time]
+        return max(times, default=self.creation_timestamp or "")
+
+
 class KeySelector(View, frozen=True):
     """A key in a ConfigMap or Secret (``configMapKeyRef``, ``secretKeyRef``)."""
 
@@ -184,7 +208,7 @@ class PodTemplate(View, frozen=True):
 class Pod(View, frozen=True):
     """What is read of a pod."""
 
-    metadata: ObjectMeta = ObjectMeta()
+    metadata: DatedMeta = DatedMeta()
     spec: PodSpec = PodSpec()
 
 
@@ -247,7 +271,7 @@ class Deployment(View, frozen=True):
 class ConfigMap(View, frozen=True):
     """What is read of a ConfigMap."""
 
-    metadata: ObjectMeta = ObjectMeta()
+    metadata: ChangedMeta = ChangedMeta()
     data: dict[str, str] | None = None
 
 

@@ -155,7 +155,7 @@ class ControllerProcess:
 
     def _changed(self, kind: str, namespace: str, name: str) -> None:
         if self._leads:  # who begins to lead looks at everything
-            gateway = self.cluster.gateway(namespace, name) if kind == GATEWAY_KIND else None
+            gateway = self.cluster.gateway_copies.get(namespace, name) if kind == GATEWAY_KIND else None
             if gateway is not None:
                 self.cluster.kind.seen(gateway)
             for key in concerned(self.cluster, kind, namespace, name):

@@ -34,7 +34,11 @@ class Front:
         notes = Notes(self.telemetry, self.ledger, logger(), clock)
         gatherer = Gatherer(cluster, settings.default_mode)
         self.server = WebhookServer(
-            endpoints(gatherer, notes, clock), self.tls.serving.context, Limits(), self.telemetry
+            endpoints(gatherer, notes, clock),
+            self.tls.serving.context,
+            Limits(),
+            self.telemetry,
+            self.tls.clients.allows if self.tls.clients else lambda _: True,
         )
         self.ops = OpsServer(Ops(self.missing, self.telemetry.exposition))
         self._missing_parts = {"the server has not started"}

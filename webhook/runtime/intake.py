@@ -38,7 +38,7 @@ class Intake:
         self._arrived.set()
 
     async def run(self) -> None:
-        """Take in for ever, a moment after something arrived; NotLeadingError when this process no longer leads."""
+        """Take in for ever, a moment after something arrived; NotLeadingError once this process leads no more."""
         while True:
             self._arrived.clear()
             await self._look()

@@ -4,7 +4,7 @@ import ssl
 from datetime import datetime, timedelta
 from ipaddress import ip_address
 
-from certs import CertError, CertificateAuthority, FilePairSource, KeyPair, ServingContext
+from certs import AllowedClients, CertError, CertificateAuthority, FilePairSource, KeyPair, ServingContext
 from webhook.errors import StartError
 from webhook.settings import Settings
 
@@ -28,7 +28,8 @@ class Tls:
             else:
                 pair, authority = _local_pair(now)
                 self.authority_pem = None if later else authority
-            self.serving = ServingContext(pair)
+            self.clients = _clients(settings)
+            self.serving = ServingContext(pair, clients=self.clients)
         except CertError as error:
             raise StartError(str(error)) from None
 
@@ -43,6 +44,17 @@ class Tls:
         if self.authority_pem is None:
             raise StartError("the certificate was not made on the spot: its authority is not known here")
         return ssl.create_default_context(cadata=self.authority_pem.decode("ascii"))
+
+
+def _clients(settings: Settings) -> AllowedClients | None:
+    """Give who may call the webhooks; None for anybody."""
+    if settings.client_ca is None:
+        return None
+    names = frozenset(name.strip() for name in settings.client_names.split(",") if name.strip())
+    try:
+        return AllowedClients(settings.client_ca.read_bytes(), names)
+    except OSError as error:
+        raise StartError(f"--client-ca {settings.client_ca}: {error.strerror or error}") from None
 
 
 def _local_pair(now: datetime) -> tuple[KeyPair, bytes]:

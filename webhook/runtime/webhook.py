@@ -38,13 +38,19 @@ class WebhookProcess(Front):
         return [*super().missing(), *self.cluster.unsynced(), *self.certificate.missing()]
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Wait for the copies, serve until ``stop``, drain, close. It does not listen before it can judge."""
+        """Wait for the copies, serve until ``stop``, drain, close. It does not listen before it can judge.
+
+        Raises what ended it before.
+        """
         await self.open_ops()
         following = asyncio.create_task(self._follow_cluster())
         stopping = asyncio.create_task(stop.wait())
         syncing = asyncio.create_task(self._wait_complete())
         try:
             await asyncio.wait({following, stopping, syncing}, return_when=asyncio.FIRST_COMPLETED)
+            for task in (following, syncing):
+                if task.done():
+                    task.result()
             if syncing.done() and not stop.is_set():
                 await self.open_webhooks()
                 await self.serve(stop, self.ledger.run(self._post, self._not_sent), _joined(following))

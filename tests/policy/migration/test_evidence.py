@@ -211,7 +211,7 @@ JOB_TRICKS: dict[str, Manifest] = {
 
 def test_an_honest_run_passes() -> None:
     assert tampering(stored_job(), [stored_pod()]) is None
-    assert witness([stored_pod()]) == ("p-1", "docker.io/x@sha256:1")
+    assert witness(stored_job(), [stored_pod()]) == ("p-1", "docker.io/x@sha256:1")
 
 
 def test_an_honest_run_in_a_cluster_that_fills_nothing_in() -> None:
@@ -223,7 +223,16 @@ def test_an_honest_run_in_a_cluster_that_fills_nothing_in() -> None:
 def test_an_honest_second_attempt_passes() -> None:
     evicted = stored_pod(metadata={"uid": "p-0"}, status={"phase": "Failed", "containerStatuses": None})
     assert tampering(stored_job(), [evicted, stored_pod()]) is None
-    assert witness([evicted, stored_pod()])[0] == "p-1"
+    assert witness(stored_job(), [evicted, stored_pod()])[0] == "p-1"
+
+
+def test_a_pod_of_somebody_else_is_no_witness() -> None:
+    # Labels are free to choose; the API server keeps who controls a pod to its controller.
+    forged = stored_pod(metadata={"uid": "p-9", "ownerReferences": None})
+    foreign = stored_pod(metadata={"uid": "p-8", "ownerReferences": [{"uid": "j-2", "controller": True}]})
+    assert witness(stored_job(), [forged, foreign, stored_pod()])[0] == "p-1"
+    assert witness(stored_job(), [forged, foreign]) == ("", "")
+    assert witness({}, [forged, stored_pod()]) == ("", "")
 
 
 def with_token(**tweak: Any) -> Manifest:
@@ -316,7 +325,7 @@ def test_labels_and_annotations_tell_nothing() -> None:
 def test_an_empty_object_is_no_evidence(part: Manifest) -> None:
     assert tampering(part, [])
     assert tampering(stored_job(), [part])
-    assert witness([part]) == ("", "")
+    assert witness(stored_job(), [part]) == ("", "")
 
 
 @pytest.mark.parametrize(

@@ -81,6 +81,7 @@ def test_the_recorded_job_counts_and_its_pod_is_its_own() -> None:
 def test_without_a_job_it_is_waited_for() -> None:
     said = verdict(None) or ""
     assert said.startswith("there is no Job ssg-db-migration; waiting for the operator or chart")
+    assert said.endswith("before-hook-creation, not hook-succeeded")
     assert NEXT_IMAGE in said
 
 

@@ -341,6 +341,57 @@ def dangling(job: Mapping[str, Any]) -> set[str]:
     return mounted ^ {volume["name"] for volume in spec["volumes"]}
 
 
+# What the fence around the controller lets no migration have.
+
+TOKEN = {"projected": {"sources": [{"configMap": {"name": "m"}}, {"serviceAccountToken": {"path": "t"}}]}}
+
+
+@pytest.mark.parametrize(
+    ("case", "source", "kept"),
+    [
+        ("directory of the node", {"hostPath": {"path": "/etc"}}, False),
+        ("token", TOKEN, False),
+        ("projected without a token", {"projected": {"sources": [{"configMap": {"name": "m"}}]}}, True),
+        ("projected of nothing", {"projected": {"sources": None}}, True),
+        ("claim", {"persistentVolumeClaim": {"claimName": "c"}}, True),
+    ],
+)
+def test_volumes_that_no_migration_may_have(case: str, source: Manifest, kept: bool) -> None:
+    items = [
+        init("prep", "shared-secret", "node"),
+        init("cloud-sql-proxy", "node", restartPolicy="Always"),
+        init("other", "shared-secret"),
+    ]
+    spec = with_mounts(("shared-secret", "/opt/secrets"), ("node", "/opt/node"), init=items)
+    spec["volumes"] = [item for item in spec["volumes"] if item["name"] != "node"] + [{"name": "node", **source}]
+    job = build(spec)
+    assert ("node" in {volume["name"] for volume in pod(job)["volumes"]}) is kept
+    assert ("/opt/node" in {item["mountPath"] for item in main(job)["volumeMounts"]}) is kept
+    names = ["prep", "cloud-sql-proxy", "other"] if kept else ["other"]
+    assert [item["name"] for item in pod(job)["initContainers"]] == names
+    assert not dangling(job)
+
+
+@pytest.mark.parametrize(
+    ("context", "left"),
+    [
+        ({"capabilities": {"add": ["NET_ADMIN"], "drop": ["ALL"]}}, {"capabilities": {"drop": ["ALL"]}}),
+        ({"capabilities": {"add": ["NET_ADMIN"]}, "runAsUser": 5}, {"capabilities": {}, "runAsUser": 5}),
+        ({"privileged": True, "readOnlyRootFilesystem": True}, {"readOnlyRootFilesystem": True}),
+        ({"capabilities": None, "runAsUser": 5}, {"capabilities": {}, "runAsUser": 5}),
+        ({"privileged": True}, None),
+    ],
+)
+def test_privileges_are_dropped(context: Manifest, left: Manifest | None) -> None:
+    spec = with_mounts(("shared-secret", "/s"), init=[init("prep", "shared-secret", securityContext=context)])
+    spec["containers"][0]["securityContext"] = context
+    before = json.dumps(spec)
+    job = build(spec)
+    assert main(job).get("securityContext") == left
+    assert pod(job)["initContainers"][0].get("securityContext") == left
+    assert json.dumps(spec) == before
+
+
 # Environment.
 
 
@@ -399,7 +450,7 @@ def test_telemetry_is_dropped_and_the_rest_kept_in_order() -> None:
         {"name": "OTEL_RESOURCE_ATTRIBUTES", "value": "k8s.pod.name=$(POD_NAME)"},
     ]
     names = [entry["name"] for entry in main(build(pod_spec(container(env=env))))["env"]]
-    assert names[:2] == ["POD_NAME", "SSG_JVM_HEAP"]
+    assert names[:3] == [SSG_DATABASE_JDBC_URL, "POD_NAME", "SSG_JVM_HEAP"]
     assert not any(name.startswith("OTEL_") for name in names)
 
 
@@ -422,6 +473,83 @@ def test_the_url_of_the_record_is_left_out_where_node_properties_rule() -> None:
     wanted = replace(INPUTS, jdbc_url="node.properties:edge-node-properties")
     job = build(settings=RecordSpec(jdbc_url="jdbc:mysql://direct/ssg"), wanted=wanted)
     assert SSG_DATABASE_JDBC_URL not in {entry["name"] for entry in main(job)["env"]}
+
+
+def sources_of(*kinds: str) -> list[Manifest]:
+    return [{f"{kind}Ref": {"name": "ssg"}} for kind in kinds]
+
+
+OTHER_URL = "jdbc:mysql://elsewhere/ssg"
+CM = {"name": SSG_DATABASE_JDBC_URL, "valueFrom": {"configMapKeyRef": {"name": "ssg", "key": SSG_DATABASE_JDBC_URL}}}
+GONE = {
+    "name": SSG_DATABASE_JDBC_URL,
+    "valueFrom": {"configMapKeyRef": {"name": "ssg", "key": "none", "optional": True}},
+}
+
+
+def literal(value: str, name: str = SSG_DATABASE_JDBC_URL) -> Manifest:
+    return {"name": name, "value": value}
+
+
+@pytest.mark.parametrize(
+    ("case", "gateway", "expected"),
+    [
+        ("ConfigMap", {}, URL),
+        ("ConfigMap with a prefix", {"envFrom": [{"prefix": "SSG_", "configMapRef": {"name": "short"}}]}, "jdbc:x$y"),
+        ("ConfigMap's key", {"env": [CM]}, URL),
+        ("literal", {"env": [literal("jdbc:mysql://own/ssg")]}, "jdbc:mysql://own/ssg"),
+        ("literal and a key that is missing", {"env": [literal("jdbc:mysql://own/ssg"), GONE]}, "jdbc:mysql://own/ssg"),
+        (
+            "literal made of ConfigMaps",
+            {"env": [literal("jdbc:mysql://$(HOST)/a$$b")]},
+            "jdbc:mysql://db-1/a$b",
+        ),
+        ("Secret before the ConfigMap", {"envFrom": sources_of("secret", "configMap")}, URL),
+        ("perhaps a Secret's", {"envFrom": sources_of("configMap", "secret")}, URL),
+        ("perhaps a Secret's, own key missing", {"envFrom": sources_of("configMap", "secret"), "env": [GONE]}, URL),
+    ],
+)
+def test_the_job_migrates_what_its_hash_names_whatever_a_config_map_becomes(
+    case: str, gateway: Manifest, expected: str
+) -> None:
+    """A pod reads its ConfigMaps when it starts, which may be long after the hash was worked out."""
+
+    def maps(url: str, host: str) -> dict[str, ConfigMap | None]:
+        main_map = merged(config_map(), {"data": {SSG_DATABASE_JDBC_URL: url, "HOST": host, "none": None}})
+        short = {"DATABASE_JDBC_URL": "jdbc:x$y" if host == "db-1" else url}
+        return config_maps(main_map, merged(config_map("short"), {"data": short}))
+
+    seen = [{"name": "SEEN", "value": f"$({SSG_DATABASE_JDBC_URL})"}]
+    spec = pod_spec(container(**{**gateway, "env": [*gateway.get("env", []), *seen]}))
+    made = main(build(spec, maps=maps(URL, "db-1")))
+    later = resolve(view(Container, made), maps(OTHER_URL, "db-2"))
+    found = later.values[SSG_DATABASE_JDBC_URL]
+    if "perhaps" in case:
+        # A Secret that holds the URL still wins, as it does in a Gateway.
+        reference = {"secretKeyRef": {"name": "ssg", "key": SSG_DATABASE_JDBC_URL, "optional": True}}
+        entries = [entry for entry in made["env"] if entry["name"] == SSG_DATABASE_JDBC_URL]
+        assert entries == [literal(expected), {"name": SSG_DATABASE_JDBC_URL, "valueFrom": reference}]
+    else:
+        assert found == later.values["SEEN"] == expected
+
+
+@pytest.mark.parametrize(
+    ("case", "wanted", "env"),
+    [
+        ("node.properties rule", "node.properties:edge", []),
+        (
+            "a Secret's key",
+            f"secret:db/{SSG_DATABASE_JDBC_URL}",
+            [{"name": SSG_DATABASE_JDBC_URL, "valueFrom": {"secretKeyRef": {"name": "db", "key": "url"}}}],
+        ),
+        ("partly a Secret's", "jdbc:mysql://$(secret:db/h)/ssg", [literal("jdbc:mysql://$(H)/ssg")]),
+    ],
+)
+def test_a_url_that_is_not_known_stays_where_it_was(case: str, wanted: str, env: list[Manifest]) -> None:
+    host = {"name": "H", "valueFrom": {"secretKeyRef": {"name": "db", "key": "h"}}}
+    made = main(build(pod_spec(container(env=[host, *env])), wanted=replace(INPUTS, jdbc_url=wanted)))
+    assert made["env"][: len(env) + 1] == [host, *env]
+    assert [entry for entry in made["env"] if entry["name"] == SSG_DATABASE_JDBC_URL] == env
 
 
 # P29: nothing that the stored template does not have.
@@ -474,7 +602,7 @@ def test_nothing_comes_from_elsewhere(template: Manifest, clear: bool) -> None:
     assert made["envFrom"] == theirs["envFrom"]
     assert spec["serviceAccountName"] == template["serviceAccountName"]
     assert not dangling(job)
-    ours = {EXTRA_JAVA_ARGS, "LIQUIBASE_LOG_LEVEL", "SCHEMAGATE_EXTRA_JAVA_ARGS"}
+    ours = {EXTRA_JAVA_ARGS, "LIQUIBASE_LOG_LEVEL", "SCHEMAGATE_EXTRA_JAVA_ARGS", SSG_DATABASE_JDBC_URL}
     for entry in made["env"]:
         assert entry["name"] in ours or entry in theirs["env"]
     frame = {"restartPolicy", "enableServiceLinks", "automountServiceAccountToken", "containers", "volumes"}

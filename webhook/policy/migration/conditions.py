@@ -13,12 +13,15 @@ from webhook.policy.record import Condition, Phase, RecordStatus
 FOREIGN_JOB = "ForeignJob"
 """Reason of a doubt: a Job that carries our labels and the wanted hash says Complete, and is not ours."""
 
+JOB_NOT_CREATED = "JobNotCreated"
+"""Reason of a doubt: the API server, a quota or another webhook refuses our Job; it is tried again for ever."""
+
 _PROGRESSING = frozenset({Phase.PENDING, Phase.WAITING, Phase.RUNNING, Phase.SUPERSEDED})
 
 
 @dataclass(frozen=True, slots=True)
 class Remarks:
-    """What is to be said beside the phase: ``detail`` of what is waited for, ``doubt`` of what looks forged.
+    """What is to be said beside the phase: ``detail`` of what is waited for, ``doubt`` of what looks wrong.
 
     ``doubt`` is a reason and a message; it makes the record Degraded, and changes nothing else.
     """
@@ -82,4 +85,6 @@ def _message(status: RecordStatus, phase: Phase) -> str:
         return "nothing to migrate"
     if phase is Phase.FAILED and status.failure:
         return status.failure.message or "the migration failed"
+    if not status.spec_hash:
+        return f"the migration is {phase.value}"
     return f"migration {short(status.spec_hash)} of {status.image} is {phase.value}"

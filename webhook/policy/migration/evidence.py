@@ -45,7 +45,7 @@ def tampering(job: Manifest, pods: Sequence[Manifest]) -> str | None:
     if spec.get("manualSelector") or spec.get("managedBy"):
         return "the Job was not run by the Job controller alone"
     uid = (job.get("metadata") or {}).get("uid")
-    owned = [pod for pod in pods if uid and _controller(pod) == uid]
+    owned = [pod for pod in pods if uid and controller_of(pod) == uid]
     if sum(_succeeded(pod) for pod in owned) != 1:
         return "the pod that succeeded is not there to be checked"
     return next((wrong for pod in owned if (wrong := _pod(job, pod))), None)
@@ -57,19 +57,21 @@ def is_made_by(record_uid: str, built: Manifest, job: Manifest) -> bool:
     To be asked when the UID of the Job is not known: the controller died before it wrote it down, or somebody
     was quicker with the name.
     """
-    return bool(record_uid) and _controller(job) == record_uid and _difference(_work(built), _work(job)) is None
+    return bool(record_uid) and controller_of(job) == record_uid and _difference(_work(built), _work(job)) is None
 
 
-def witness(pods: Sequence[Manifest]) -> tuple[str, str]:
-    """Give the UID and the image ID of the pod that succeeded, or empty strings."""
+def witness(job: Manifest, pods: Sequence[Manifest]) -> tuple[str, str]:
+    """Give the UID and the image ID of the pod of this Job that succeeded, or empty strings."""
+    uid = (job.get("metadata") or {}).get("uid")
     for pod in pods:
-        if _succeeded(pod):
+        if uid and controller_of(pod) == uid and _succeeded(pod):
             states = pod["status"].get("containerStatuses") or [{}]
             return (pod.get("metadata") or {}).get("uid", ""), states[0].get("imageID", "")[:_IMAGE_ID_LIMIT]
     return "", ""
 
 
-def _controller(manifest: Manifest) -> str | None:
+def controller_of(manifest: Manifest) -> str | None:
+    """Give the UID of what controls an object, None when nothing does."""
     owners = (manifest.get("metadata") or {}).get("ownerReferences") or []
     return next((owner.get("uid") for owner in owners if owner.get("controller")), None)
 

@@ -62,7 +62,9 @@ def external_job(
     """
     named = f"Job {external_name(name)}"
     if job is None:
-        problem = f"there is no {named}; waiting for the operator or chart to run it for {inputs.image}"
+        # A Job that Helm deletes as it succeeds is gone before anybody looks at it.
+        stay = "a Helm hook needs hook-delete-policy before-hook-creation, not hook-succeeded"
+        problem = f"there is no {named}; waiting for the operator or chart to run it for {inputs.image}; {stay}"
         return printable(problem, MESSAGE_LIMIT)
     try:
         wrong = _wrong(job, inputs, gateway_uid, config_maps)

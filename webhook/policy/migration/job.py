@@ -19,8 +19,10 @@ import jsonpatch
 
 from webhook.policy.environment import ConfigMaps, escape, resolve
 from webhook.policy.inputs import MigrationInputs, short
+from webhook.policy.migration.databases import database_label
 from webhook.policy.names import (
     COMPONENT,
+    DATABASE,
     HASH,
     LICENSE_PATH,
     MANAGED_BY,
@@ -127,6 +129,8 @@ def build_job(record: Record, spec: RecordSpec, reference: JobReference, request
         MANAGED_BY: PRODUCT,
         HASH: short(reference.hash),
     }
+    if reference.database:
+        labels[DATABASE] = database_label(reference.database)
     return {
         "apiVersion": "batch/v1",
         "kind": "Job",

@@ -17,6 +17,7 @@ from dataclasses import replace
 
 from webhook.policy.inputs import MigrationInputs, short
 from webhook.policy.migration.conditions import with_conditions
+from webhook.policy.migration.databases import database_key, known_database
 from webhook.policy.migration.job import job_name
 from webhook.policy.migration.observed import (
     ClearRetry,
@@ -32,6 +33,7 @@ from webhook.policy.migration.observed import (
     awaits_first_pods,
     end_is_noted,
     ended_badly,
+    rolls_out,
 )
 from webhook.policy.migration.telling import mirrored, remarks
 from webhook.policy.record import (
@@ -40,7 +42,6 @@ from webhook.policy.record import (
     Evidence,
     Failure,
     FailureClass,
-    FirstInstall,
     JobReference,
     Phase,
     RecordStatus,
@@ -71,12 +72,26 @@ def _note_job(observed: Observed) -> RecordStatus:
     status = replace(status, job=reference)
     if job.phase is JobPhase.ACTIVE:
         # Ending badly: what its pods said is noted while they are there.
-        return replace(status, failure=job.failure) if job.failure and not end_is_noted(status) else status
+        noted = job.failure is None or end_is_noted(status)
+        return status if noted else replace(status, failure=_better(status, job.failure or Failure()))
     if end_is_noted(status):
         return status
     if job.phase is JobPhase.SUCCEEDED and job.tampered is None:
         return replace(_completed(status, _completion(reference, job, observed, Evidence.JOB)), failure=None)
-    return replace(status, failure=_failure(job))
+    return replace(status, failure=_better(status, _failure(job)))
+
+
+def _better(status: RecordStatus, found: Failure) -> Failure:
+    """Give the failure that says more: a later look finds fewer pods and logs, and what it finds may be newer.
+
+    The status holds none of another attempt: each begins without.
+    """
+    known = status.failure
+    if known is None or not ended_badly(status):
+        return found
+    poorer = found.classification is FailureClass.UNKNOWN or (known.log_tail and not found.log_tail)
+    better = known.classification is FailureClass.UNKNOWN and found.classification is not FailureClass.UNKNOWN
+    return known if poorer and not better else found
 
 
 def _decide(observed: Observed) -> Plan:
@@ -86,11 +101,17 @@ def _decide(observed: Observed) -> Plan:
     if governance is None:
         return _disabled(observed, active)
     if active is not None and (wanted is None or active.hash != wanted.spec_hash):
-        # What needs no migration, or has had one, need not wait for it.
-        steps = _wake(observed, wanted) if wanted is None or status.completion(wanted.spec_hash) else ()
+        if wanted is not None and status.completion(wanted.spec_hash) and not governance.problem_with(wanted):
+            # What has been migrated need not wait; the Job is kept in sight until it ends.
+            done = _complete(observed, wanted)
+            return replace(done, status=replace(done.status, job=active))
+        steps = _wake(observed, None) if wanted is None else ()
         return Plan(replace(status, phase=Phase.SUPERSEDED, complete=False, failure=None), steps)
     if wanted is None:
         kept = status.failure if ended_badly(status) else None
+        if observed.awaited:
+            made = status.job if status.job and status.job.uid else None
+            return Plan(replace(status, phase=Phase.PENDING, complete=False, failure=kept, job=made))
         return Plan(replace(status, phase=Phase.DISABLED, complete=False, failure=kept), _wake(observed, None))
     problem = governance.problem_with(wanted)
     if problem:
@@ -102,8 +123,6 @@ def _decide(observed: Observed) -> Plan:
         return _complete(observed, wanted)
     if governance.runner is Runner.EXTERNAL and active is None:
         return _external(observed, wanted)
-    if governance.first_install is FirstInstall.GATEWAY and _installing(observed, wanted):
-        return Plan(_fresh(observed.record.status, wanted, Phase.PENDING))
     return _migrate(observed, wanted)
 
 
@@ -129,11 +148,11 @@ def _adopt(observed: Observed) -> RecordStatus:
     """Take what runs for complete: once as the baseline, later only where pods migrated by themselves.
 
     Later it takes a rollout, which brings another image. Otherwise a database that a ConfigMap changed under
-    running pods would count as migrated by them.
+    running pods would count as migrated by them; one that changed before we came is told by its time (``outdated``).
     """
     target, status = observed.target, observed.record.status
     running = target.running if target else None
-    if target is None or running is None or running.problem or not target.settled:
+    if target is None or running is None or running.problem or not target.settled or observed.outdated:
         return status
     if status.completion(running.spec_hash) is not None:
         return status
@@ -151,13 +170,6 @@ def _adopt(observed: Observed) -> RecordStatus:
     return _completed(status, done)
 
 
-def _installing(observed: Observed, wanted: MigrationInputs) -> bool:
-    """Tell whether the first pods are on their way: they migrate by themselves, and a Job would get in between."""
-    target = observed.target
-    first = target is not None and target.installing and target.running == wanted
-    return first and _unknown(observed, wanted)
-
-
 def _unknown(observed: Observed, inputs: MigrationInputs) -> bool:
     """Tell whether the record is new, or has done nothing yet but wait for the first pods of these inputs."""
     status = observed.record.status
@@ -170,14 +182,18 @@ def _complete(observed: Observed, inputs: MigrationInputs) -> Plan:
     status = _fresh(observed.record.status, inputs, Phase.COMPLETE)
     done = status.completion(inputs.spec_hash)
     completion_time = done.time if done else None
-    return Plan(replace(status, complete=True, completion_time=completion_time), _wake(observed, inputs))
+    # An attempt that this completion is not of began at another time, perhaps later.
+    ours = done is not None and status.job is not None and done.job_uid == status.job.uid != ""
+    start_time = status.start_time if ours else None
+    status = replace(status, complete=True, start_time=start_time, completion_time=completion_time)
+    return Plan(status, _wake(observed, inputs))
 
 
 def _wake(observed: Observed, complete: MigrationInputs | None) -> tuple[Step, ...]:
     """Let a Deployment go on that we hold; tell an operator that retries a denied one that it may pass now."""
     target = observed.target
     if target is not None and target.held:
-        return (Unpause(),)
+        return (Unpause(target.version),)
     if target is None or complete is None or target.running in (None, complete):
         return ()  # None: there is no Deployment yet that could be marked
     mark = short(complete.spec_hash)
@@ -188,15 +204,22 @@ def _external(observed: Observed, inputs: MigrationInputs) -> Plan:
     """Follow the Job of an operator or chart; none of ours."""
     status, job = observed.record.status, observed.external
     if job is None:
-        return Plan(replace(_fresh(status, inputs, Phase.PENDING), job=None))
+        return Plan(_untimed(_fresh(status, inputs, Phase.PENDING)))
     reference = JobReference(name=job.name, hash=inputs.spec_hash, image=inputs.image)
     reference = replace(reference, uid=job.uid, database=inputs.database or "")
     if job.phase is JobPhase.SUCCEEDED and job.tampered is None:
         done = _completion(reference, job, observed, Evidence.EXTERNAL)
         return _complete(_with_status(observed, _completed(replace(status, job=None), done)), inputs)
     if job.phase is JobPhase.ACTIVE:
-        return Plan(replace(_fresh(status, inputs, Phase.RUNNING), job=None))
-    return Plan(replace(_fresh(status, inputs, Phase.FAILED, _failure(job)), job=None))
+        return Plan(_untimed(_fresh(status, inputs, Phase.RUNNING)))
+    same = status.phase is Phase.FAILED and status.spec_hash == inputs.spec_hash and status.job is None
+    failure = _better(status, _failure(job)) if same else _failure(job)
+    return Plan(_untimed(_fresh(status, inputs, Phase.FAILED, failure)))
+
+
+def _untimed(status: RecordStatus) -> RecordStatus:
+    """Take off what is told of an attempt of ours: there is none."""
+    return replace(status, job=None, start_time=None, completion_time=None)
 
 
 def _migrate(observed: Observed, inputs: MigrationInputs) -> Plan:
@@ -225,19 +248,23 @@ def _migrate(observed: Observed, inputs: MigrationInputs) -> Plan:
 
 
 def _start(observed: Observed, inputs: MigrationInputs, *, attempt: int, avoided: str = "") -> Plan:
-    """Write down the attempt, and make its Job unless the database is busy."""
+    """Write down the attempt, and make its Job unless the database is busy or pods migrate it by themselves."""
     status, record = observed.record.status, observed.record
     reference = JobReference(
         name=job_name(record.namespace, record.name, inputs.spec_hash, attempt),
         hash=inputs.spec_hash,
         attempts=attempt,
         image=inputs.image,
-        database=inputs.database or "",
+        database=database_key(record, inputs),
         avoided=avoided,
     )
     # An attempt that is tried again keeps its time: a status that changed by itself would wake us for ever.
     again = status.phase is Phase.PENDING and status.job == reference
     started = status.start_time if again and status.start_time else observed.now
+    if rolls_out(observed, inputs.spec_hash):
+        # A first attempt leaves no trace, so that the pods may be adopted once they are there.
+        pending = _untimed(_fresh(status, inputs, Phase.PENDING))
+        return Plan(replace(pending, job=reference if attempt > 1 else None))
     if observed.busy is not None:
         waiting = replace(_fresh(status, inputs, Phase.WAITING), job=reference)
         return Plan(replace(waiting, start_time=None, completion_time=None))
@@ -287,7 +314,7 @@ def _completion(reference: JobReference, job: ObservedJob, observed: Observed, e
         hash=reference.hash,
         image=reference.image,
         image_id=job.image_id,
-        database=reference.database,
+        database=known_database(reference.database),
         time=observed.now,
         evidence=evidence,
         job_uid=job.uid,

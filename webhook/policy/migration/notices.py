@@ -11,7 +11,7 @@ from enum import StrEnum
 
 from webhook.policy.decision import MESSAGE_LIMIT, printable
 from webhook.policy.inputs import short
-from webhook.policy.migration.conditions import FOREIGN_JOB
+from webhook.policy.migration.conditions import FOREIGN_JOB, JOB_NOT_CREATED
 from webhook.policy.migration.external import external_name
 from webhook.policy.migration.redaction import redact
 from webhook.policy.names import COMPONENT, MIGRATION_COMPONENT
@@ -91,7 +91,9 @@ def _phase(before: RecordStatus, after: RecordStatus) -> Iterator[Notice]:
 
 def _started(before: RecordStatus, after: RecordStatus) -> bool:
     """Tell whether another Job runs than before: one that is superseded for a while goes on running."""
-    running = before.phase in {Phase.RUNNING, Phase.SUPERSEDED}
+    # A complete status goes on naming the Job of other inputs that it found running.
+    beside = before.phase is Phase.COMPLETE and before.job is not None and before.job.hash != before.spec_hash
+    running = before.phase in {Phase.RUNNING, Phase.SUPERSEDED} or beside
     if after.job is None or before.job is None:
         return not running or before.spec_hash != after.spec_hash or after.job != before.job
     return not running or before.job.uid != after.job.uid
@@ -147,13 +149,17 @@ def _failure(before: RecordStatus, after: RecordStatus, namespace: str, name: st
 
 
 def _doubt(before: RecordStatus, after: RecordStatus) -> Iterator[Notice]:
-    """Tell of a Job that says it is ours and is not; a taken name is told with the attempt that avoids it."""
-    known, said = (
-        next((item.message for item in status.conditions if item.reason == FOREIGN_JOB), "")
-        for status in (before, after)
-    )
-    if said and said != known:
-        yield _warning(FOREIGN_JOB, _safe(said))
+    """Tell of a Job that is refused, or says that it is ours and is not.
+
+    A taken name is told with the attempt that avoids it.
+    """
+    for reason in (JOB_NOT_CREATED, FOREIGN_JOB):
+        known, said = (
+            next((item.message for item in status.conditions if item.reason == reason), "")
+            for status in (before, after)
+        )
+        if said and said != known:
+            yield _warning(reason, _safe(said))
 
 
 def next_step(status: RecordStatus, kind: FailureClass, namespace: str, name: str) -> str:

@@ -60,17 +60,27 @@ def end_is_noted(status: RecordStatus) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
+class Refusal:
+    """A Job of this name could not be created, and what was said of it."""
+
+    job: str
+    said: str
+
+
+@dataclass(frozen=True, slots=True)
 class Observed:
     """All that the next step depends on.
 
     ``governance`` is None when nothing asks for the record any more or it is disabled. ``target`` is None
     without a stored Deployment. ``self_migrated`` says that all pods of the stored template run in mode
-    default, ``skipping`` that one at least runs in mode skip: such pods tell nothing about the schema.
+    default, ``skipping`` that one at least runs in mode skip: such pods tell nothing about the schema. ``outdated``
+    says that a ConfigMap of theirs changed after one of them had started: what they migrated is not what it names.
     ``busy`` names the record that migrates the same database now. ``external`` is the Job of an operator or
     chart that migrates the wanted inputs, for the runner External; ``external_problem`` says why there is none.
     ``impostors`` are Jobs that say they are ours, for the wanted hash, and are not. ``mirror`` is what the
     Gateway resource says of the migration, None where there is none or its kind has no room for it. ``refused``
-    says why the Job of the attempt could not be created.
+    says which Job could not be created. ``awaited`` names the ConfigMaps without which it cannot be told what the
+    Deployment to come will need.
     """
 
     record: Record
@@ -86,7 +96,16 @@ class Observed:
     external_problem: str = ""
     impostors: tuple[str, ...] = ()
     mirror: MigrationStatus | None = None
-    refused: str = ""
+    refused: Refusal | None = None
+    outdated: bool = False
+    awaited: tuple[str, ...] = ()
+
+
+def rolls_out(observed: Observed, spec_hash: str) -> bool:
+    """Tell whether pods for these inputs are on their way: they migrate by themselves, a Job would get in between."""
+    target = observed.target
+    running = target.running if target is not None and target.rolling else None
+    return running is not None and running.spec_hash == spec_hash
 
 
 def awaits_first_pods(observed: Observed, status: RecordStatus) -> bool:
@@ -111,7 +130,9 @@ class DeleteJob:
 
 @dataclass(frozen=True, slots=True)
 class Unpause:
-    """Let a Deployment that we hold go on."""
+    """Let a Deployment that we hold go on, if it is still as it was when that was decided."""
+
+    version: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,8 +8,9 @@ from webhook.policy.environment import ConfigMaps
 from webhook.policy.gateway import gateway_container
 from webhook.policy.governance import Governance
 from webhook.policy.inputs import MigrationInputs, migration_inputs
-from webhook.policy.names import HELD
+from webhook.policy.names import HELD, MODE_SKIP
 from webhook.policy.objects import Deployment
+from webhook.policy.pod.schema_mode import effective_modes
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,15 +19,17 @@ class Target:
 
     ``running`` belongs to the stored template; ``desired`` to the image that a record or Gateway announces, or
     to the stored template where nothing else is announced. Both are None without a database. ``held`` says
-    that we paused it; ``settled`` that every replica runs the stored template, with one at least; ``installing``
-    that its very first pods are on their way.
+    that we paused it; ``settled`` that every replica runs the stored template, with one at least; ``rolling``
+    that pods of the stored template are on their way and migrate by themselves. ``version`` is the
+    resourceVersion that all this was read from.
     """
 
     desired: MigrationInputs | None
     running: MigrationInputs | None
     held: bool = False
     settled: bool = False
-    installing: bool = False
+    rolling: bool = False
+    version: str = ""
 
 
 def target_of(deployment: Deployment, governance: Governance, config_maps: ConfigMaps) -> Target | None:
@@ -47,7 +50,9 @@ def target_of(deployment: Deployment, governance: Governance, config_maps: Confi
         running=migration_inputs(template.spec, container, governance.spec, config_maps),
         held=held,
         settled=is_settled(deployment),
-        installing=is_installing(deployment),
+        # Pods that are told to skip migrate nothing: nobody has to wait for them.
+        rolling=is_rolling(deployment) and MODE_SKIP not in effective_modes(container, config_maps),
+        version=deployment.metadata.resource_version,
     )
 
 
@@ -81,13 +86,14 @@ def is_settled(deployment: Deployment) -> bool:
     )
 
 
-def is_installing(deployment: Deployment) -> bool:
-    """Tell whether the first pods of a Deployment, as it was created, are on their way and nobody gave them up.
+def is_rolling(deployment: Deployment) -> bool:
+    """Tell whether pods of the stored template are on their way, and nobody gave them up.
 
     The Deployment controller says when they have been there (NewReplicaSetAvailable) and when they are overdue
-    (status False).
+    (status False); before it has seen the template, what it says is about the one before.
     """
     rollout = next((item for item in deployment.status.conditions or () if item.type == "Progressing"), None)
+    seen = deployment.status.observed_generation >= deployment.metadata.generation
     over = rollout is not None and (rollout.status == "False" or rollout.reason == "NewReplicaSetAvailable")
     idle = deployment.spec.paused or deployment.spec.replicas == 0
-    return deployment.metadata.generation == 1 and not over and not idle and not is_settled(deployment)
+    return not (seen and over) and not idle and not is_settled(deployment)
