@@ -66,6 +66,10 @@ class LaggingCluster(EmbeddedCluster):
             raise self.fault
         return await super().config_map(namespace, name)
 
+    async def recent_config_map(self, namespace: str, name: str) -> ConfigMap | None:
+        self.reads.append("recent")
+        return await super().recent_config_map(namespace, name)
+
     async def may_bypass(self, user: UserInfo, namespace: str, name: str) -> bool:
         self.reads.append("access")
         return await super().may_bypass(user, namespace, name)
@@ -178,6 +182,18 @@ async def test_a_url_moved_into_a_secret_does_not_open_the_gate() -> None:
     response = await ask(cluster, VALIDATE, manifest)
     assert response["status"]["details"]["causes"][0]["reason"] == "InvalidInputs"
     assert "a Secret may hold it" in response["status"]["message"]
+
+
+async def test_config_maps_of_a_moment_ago_are_for_pods_alone_and_not_the_last_word() -> None:
+    """A rollout is judged by what its pods will read, which may be what the same pipeline wrote just before it."""
+    cluster = lagging()
+    await ask(cluster, VALIDATE, UPGRADE)
+    assert "configmap" in cluster.reads
+    assert "recent" not in cluster.reads
+    cluster.reads.clear()
+    await ask(cluster, POD, review("Pod", request={"operation": "CREATE"}))
+    # In memory, a recent one is read live too.
+    assert cluster.reads == ["recent", "configmap", "record", "configmap"]
 
 
 @pytest.mark.parametrize("path", [VALIDATE, MUTATE])

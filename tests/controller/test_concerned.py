@@ -40,12 +40,14 @@ def cluster() -> EmbeddedCluster:
         at(make.deployment(), "team-b", "elsewhere"),
         {"kind": "Job", "metadata": {"namespace": "team-a", "name": "forged", "labels": {HASH: "0" * 16}}},
         at(make.record(), "team-b", "waiting", **phase("Waiting")),
+        at(make.record(), "team-c", "doubted", **phase("Running", conditions=[DOUBT])),
         at(make.record(), "team-c", "superseded", **phase("Superseded", job={"name": "superseded-job"})),
     ):
         made.put(manifest)
     return made
 
 
+DOUBT = {"type": "Degraded", "status": "True", "reason": "ForeignJob"}
 ALL_OF_A = {("team-a", name) for name in ("ssg", "plain", "coming", "recorded", "old", "no-gateway")}
 WAITS = {("team-b", "waiting")}
 CASES: dict[str, tuple[str, str, str, set[Key]]] = {
@@ -79,6 +81,12 @@ CASES: dict[str, tuple[str, str, str, set[Key]]] = {
     ),
     "the Job of another's making": ("Job", "team-a", "old-db-migration", {("team-a", "old")} | WAITS),
     "a Job that says it migrated what a record wants": ("Job", "team-a", "forged", {("team-a", "old")} | WAITS),
+    "a Job that is gone, and may have been the one that said it is ours": (
+        "Job",
+        "team-c",
+        "gone",
+        {("team-c", "doubted")} | WAITS,
+    ),
     "a Job of nobody": ("Job", "team-a", "j", WAITS),
 }
 
@@ -89,6 +97,6 @@ def test_a_change_concerns(cluster: EmbeddedCluster, kind: str, namespace: str, 
 
 
 def test_everything_is_all_there_is(cluster: EmbeddedCluster) -> None:
-    elsewhere = {("team-b", "elsewhere"), ("team-b", "waiting"), ("team-c", "superseded")}
+    elsewhere = {("team-b", "elsewhere"), ("team-b", "waiting"), ("team-c", "superseded"), ("team-c", "doubted")}
     assert everything(cluster) == ALL_OF_A | elsewhere
     assert everything(cluster, "team-x") == set()

@@ -86,7 +86,13 @@ async def test_nothing_runs_before_a_deployment_where_that_is_not_wanted(world: 
 async def test_the_operators_config_map_may_come_after_the_gateway(world: World) -> None:
     world.put(make.gateway())
     record = await world.record()
-    assert (record.status.phase, record.status.failure) == (Phase.DISABLED, None), "until then nothing is wrong"
+    assert (record.status.phase, record.status.failure) == (Phase.PENDING, None), "until then nothing is wrong"
+    assert condition(record, "Progressing") == (
+        "True",
+        "MigrationPending",
+        "the migration is Pending: waits for ConfigMap ssg",
+    )
+    assert condition(record, "Ready")[0] == "False"
     assert world.jobs() == []
     world.put(make.config_map())
     assert (await world.record()).status.phase is Phase.RUNNING

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from tests.controller.test_jobs import Seen, Watched
-from tests.controller.test_reconcile import condition
-from tests.support.builders import NOW
+from tests.controller.test_reconcile import condition, second
+from tests.support import builders as make
+from tests.support.builders import NEXT_IMAGE, NOW
 from webhook.controller.jobs import AWAITED_SECONDS, awaits_pod
 from webhook.controller.reconcile import Reconciler
 from webhook.embedded.jobs import JobRunner
@@ -118,3 +119,40 @@ async def test_a_job_that_is_refused_is_told_and_tried_again(world: Stuck, kind:
     record = await world.record()
     assert record.status.phase is Phase.RUNNING
     assert condition(record, "Progressing")[2].endswith("is Running")
+    assert condition(record, "Degraded")[0] == "False"
+
+
+async def test_a_refusal_that_varies_is_told_once(world: Stuck) -> None:
+    # Each status that we write wakes us: one a try would make us try for ever, without a pause.
+    await world.baseline()
+    world.announce()
+    versions = set()
+    for number in range(5):
+        world.cluster.refusal = ForbiddenError(f"{DENIED}, request {number}")
+        with pytest.raises(ForbiddenError):
+            await world.settle()
+        versions |= {item.resource_version for item in world.cluster.records()}
+    assert len(versions) == 1
+    (record,) = world.cluster.records()
+    assert condition(record, "Degraded")[:2] == ("True", "JobNotCreated")
+    assert "request 0" in condition(record, "Degraded")[2]
+    for _ in range(2):
+        world.cluster.refusal = RejectedError("422 another kind")
+        with pytest.raises(RejectedError):
+            await world.settle()
+    (record,) = world.cluster.records()
+    assert "422 another kind" in condition(record, "Degraded")[2]
+
+
+async def test_who_is_refused_keeps_nobody_from_the_database(world: Stuck) -> None:
+    await world.baseline()
+    world.put(make.namespace("team-b"), *second())
+    await world.record(namespace="team-b")
+    world.announce()
+    world.cluster.refusal = ForbiddenError(DENIED)
+    with pytest.raises(ForbiddenError):
+        await world.settle()
+    world.cluster.refusal = None
+    world.change("Gateway", namespace="team-b", spec={"app": {"image": NEXT_IMAGE}})
+    assert (await world.record(namespace="team-b")).status.phase is Phase.RUNNING
+    assert (await world.record()).status.phase is Phase.WAITING, "and takes its turn like any other"

@@ -12,6 +12,7 @@ from tests.support.builders import IMAGE, NEXT_IMAGE, NOW
 from webhook.controller.reconcile import Reconciler
 from webhook.embedded.jobs import LOCKED, SUCCESS, Ending, JobRunner
 from webhook.embedded.writes import EmbeddedControllerCluster
+from webhook.errors import ConflictError
 from webhook.policy.names import (
     CLEAR_LOCKS,
     ENFORCE,
@@ -219,7 +220,43 @@ async def test_what_runs_is_the_baseline(world: Any) -> None:
 )
 async def test_a_rollout_under_way_is_no_baseline(world: Any, status: Any) -> None:
     world.put(make.config_map(), make.gateway(), make.deployment(status=status))
+    record = await world.record()
+    assert (record.status.phase, record.status.completed_hashes) == (Phase.PENDING, ())
+    assert "its pods roll out already" in condition(record, "Progressing")[2]
+    assert world.jobs() == [], "the pods migrate by themselves"
+    overdue = [{"type": "Progressing", "status": "False", "reason": "ProgressDeadlineExceeded"}]
+    world.put(make.deployment(status={"availableReplicas": 0, "conditions": overdue}))
     assert (await world.record()).status.phase is Phase.RUNNING
+
+
+@pytest.mark.parametrize(
+    ("changed", "started", "adopted"),
+    [
+        (
+            {"managedFields": [{"time": "2026-11-22T11:00:01Z"}, {"time": "2026-11-22T09:00:00Z"}]},
+            "11:00:00",
+            False,
+        ),
+        ({"managedFields": [{"time": "2026-11-22T11:00:00Z"}, {"manager": "x"}]}, "11:00:00", True),
+        ({"managedFields": [{"manager": "x"}], "creationTimestamp": "2026-11-22T12:00:00Z"}, "11:00:00", False),
+        ({"creationTimestamp": "2026-11-22T10:00:00Z"}, "11:00:00", True),
+        ({}, "11:00:00", True),
+        ({"creationTimestamp": "2026-11-22T10:00:00Z"}, "", True),
+    ],
+)
+async def test_pods_that_are_older_than_their_config_map_are_no_baseline(
+    world: Any, changed: Any, started: str, adopted: bool
+) -> None:
+    # Its URL may have been another when they started, and migrated.
+    world.put(make.merged(make.config_map(), {"metadata": changed}), make.gateway(), make.deployment())
+    oldest = {"creationTimestamp": f"2026-11-22T{started}Z"} if started else {}
+    world.put(make.pod(metadata={"name": "ssg-5d8f-a", **oldest}))
+    world.put(
+        make.pod(metadata={"name": "ssg-5d8f-b", "creationTimestamp": "2026-11-22T23:00:00Z"} if started else {})
+    )
+    record = await world.record()
+    assert (record.status.phase is Phase.COMPLETE) is adopted
+    assert len(world.jobs()) == (not adopted)
 
 
 async def test_pods_in_skip_are_no_baseline(world: Any) -> None:
@@ -435,6 +472,51 @@ async def test_another_database_waits_for_nobody(world: Any) -> None:
     assert len(world.runner.active()) == 2
 
 
+@pytest.mark.parametrize("anew", [False, True])
+async def test_a_job_that_outlives_its_record_lets_no_other_begin(world: Any, anew: bool) -> None:
+    await two(world)
+    orphan = world.job()
+    name = orphan["metadata"]["name"]
+    # As long as the garbage collector has not found it.
+    world.put(make.merged(orphan, {"metadata": {"ownerReferences": None}}))
+    world.cluster.delete("GatewayMigration", *WHERE)
+    if anew:
+        assert (await world.record()).status.phase is Phase.WAITING
+    waiting = await world.record(namespace="team-b")
+    assert waiting.status.phase is Phase.WAITING
+    assert f"Job team-a/{name} migrates the same database" in condition(waiting, "Progressing")[2]
+    world.runner.finish("team-a", name)
+    assert (await world.record(namespace="team-b")).status.phase is Phase.RUNNING
+    assert len(world.runner.active()) == 1
+
+
+async def test_gateways_that_name_their_database_in_one_place_migrate_one_by_one(world: Any) -> None:
+    secret = {"name": "SSG_DATABASE_JDBC_URL", "valueFrom": {"secretKeyRef": {"name": "db", "key": "url"}}}
+    for where, name in (("team-a", "ssg"), ("team-a", "edge"), ("team-b", "ssg")):
+        meta = {"metadata": {"namespace": where, "name": name, "uid": f"{where}-{name}"}}
+        items = (make.gateway(spec={"app": {"image": NEXT_IMAGE}}), make.deployment(make.container(env=[secret])))
+        world.put(make.merged(make.config_map(), {"metadata": {"namespace": where}}))
+        world.put(*(make.merged(item, meta) for item in items))
+    assert (await world.record()).status.phase is Phase.RUNNING
+    assert (await world.record("edge")).status.phase is Phase.WAITING
+    assert (await world.record(namespace="team-b")).status.phase is Phase.RUNNING, (
+        "another Secret, for all we know"
+    )
+
+
+async def test_the_job_of_an_operator_keeps_others_from_the_database(world: Any) -> None:
+    await world.baseline()
+    world.put(make.gateway_with_job(spec={"app": {"image": NEXT_IMAGE}}), make.operators_job())
+    assert (await world.record()).status.phase is Phase.RUNNING
+    world.put(make.namespace("team-b"), *second())
+    await world.record(namespace="team-b")
+    world.change("Gateway", namespace="team-b", spec={"app": {"image": NEXT_IMAGE}})
+    assert (await world.record(namespace="team-b")).status.phase is Phase.WAITING
+    world.runner.finish("team-a", "ssg-db-migration")
+    assert (await world.record()).status.complete
+    assert (await world.record(namespace="team-b")).status.phase is Phase.RUNNING
+
+
 # Letting go.
 
 
@@ -462,6 +544,16 @@ async def test_what_is_held_is_released_when_its_migration_is_complete(world: An
     await world.end()
     assert not paused(world)
     assert world.cluster.deployment_meta(*WHERE).annotation(HELD) is None
+
+
+async def test_what_changed_since_it_was_judged_is_not_released(world: Any) -> None:
+    await held(world, make.record(spec={"mode": "Hold"}))
+    version = world.cluster.deployment(*WHERE).metadata.resource_version
+    world.change("Deployment", metadata={"labels": {"changed": "since"}})
+    with pytest.raises(ConflictError):
+        await world.cluster.unpause(*WHERE, version)
+    assert paused(world)
+    await world.cluster.unpause("team-a", "gone", version)
 
 
 async def test_what_a_user_paused_stays_paused(world: Any) -> None:

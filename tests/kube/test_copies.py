@@ -6,9 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import pytest
 
-from tests.kube.fake_api import answer, client_of, item, serving
-from webhook.kube.copies import ControllerCopies
+from tests.kube.fake_api import answer, client_of, event, item, serving
+from webhook.errors import UnreachableError
+from webhook.kube.copies import ControllerCopies, Copies
 from webhook.kube.projections import JOB_UID
 from webhook.kube.reads import Reads
 
@@ -52,3 +54,41 @@ async def test_events_of_a_job_are_asked_for_by_its_uid(tmp_path: Path) -> None:
 async def test_without_the_right_to_read_events_nothing_was_told(tmp_path: Path) -> None:
     async with serving([answer({"kind": "Status", "code": 403}, 403)]) as api, client_of(api, tmp_path) as client:
         assert not await Reads(client).job_events("team-a", "j-1")
+
+
+BAD: dict[str, dict[str, Any]] = {
+    "gatewaymigrations": {"spec": {"mode": "news"}},
+    "gateways": {"spec": {"app": 5}},
+}
+
+
+@pytest.mark.parametrize("kind", BAD)
+async def test_what_cannot_be_read_is_not_absent(tmp_path: Path, kind: str) -> None:
+    """Else a single word that we do not know would take a Gateway out of the guard."""
+    async with serving() as api, client_of(api, tmp_path) as client:
+        copies = Copies(client, lambda *_: None, lambda *_: None)
+        look = copies.record if kind == "gatewaymigrations" else copies.gateway
+        good: dict[str, Any] = {"spec": {}}
+
+        def told(what: str, version: int, **fields: Any) -> None:
+            copies._reflectors[kind]._take("x", event(what, item("ssg", version, **fields)))
+
+        assert look("team-a", "ssg") is None
+        told("ADDED", 1, **BAD[kind])
+        with pytest.raises(UnreachableError, match="team-a/ssg cannot be read"):
+            look("team-a", "ssg")
+        assert look("team-a", "other") is None
+        told("MODIFIED", 2, **good)
+        assert look("team-a", "ssg") is not None
+        # What was known of it before still holds.
+        told("MODIFIED", 3, **BAD[kind])
+        assert look("team-a", "ssg") is not None
+        told("DELETED", 4, **BAD[kind])
+        assert look("team-a", "ssg") is None
+        # One of that name that was never read.
+        told("ADDED", 5, **good)
+        told("MODIFIED", 6, uid="another", **BAD[kind])
+        with pytest.raises(UnreachableError):
+            look("team-a", "ssg")
+        told("DELETED", 7, uid="another", **BAD[kind])
+        assert look("team-a", "ssg") is None

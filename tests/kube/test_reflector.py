@@ -135,6 +135,19 @@ async def test_poison_stops_itself_alone(tmp_path: Path) -> None:
         await told.until(lambda: "c" in told.names)
         assert sorted(reflector.values()) == ["a@2", "c@13"]
         assert [name for _, name, _ in told.poison] == ["bad", "", "a", "b"]
+        assert reflector.unreadable == {("team-a", name) for name in ("bad", "a", "b")}
+
+
+async def test_poison_is_known_until_it_is_mended_or_gone(tmp_path: Path) -> None:
+    bad = [item(name, number, poison=True) for number, name in enumerate("abcd", 1)]
+    mended = stream(event("MODIFIED", item("a", 11)), event("DELETED", bad[1]), event("ADDED", item("x", 13)))
+    lists = [listed(*bad), listed(bad[3], version=20)]
+    async with following(tmp_path, lists, [mended], schema_may_change=True) as (_, reflector, told, _):
+        await told.until(lambda: "x" in told.names)
+        assert reflector.unreadable == {("team-a", "c"), ("team-a", "d")}
+        async with asyncio.timeout(20):
+            await reflector.refresh()
+        assert reflector.unreadable == {("team-a", "d")}
 
 
 async def test_the_event_loop_has_its_turn(tmp_path: Path) -> None:

@@ -270,7 +270,7 @@ class Caller:
             except ApiError as error:
                 if "certificate" not in error.message:
                     # Cut while the API server already sent: not what this is about.
-                    if "EOF" in error.message or "reset" in error.message:
+                    if any(word in error.message for word in ("EOF", "reset by peer", "broken pipe")):
                         continue
                     raise
                 self.failures.append(error.message)

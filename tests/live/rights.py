@@ -10,6 +10,9 @@ ACCOUNT = f"system:serviceaccount:{NAMESPACE}:"
 PROGRAM = "schemagate-"
 """How the user agents of our processes begin: tests that borrow an account have others."""
 
+CERTIFICATES = {"secrets", "mutatingwebhookconfigurations", "validatingwebhookconfigurations"}
+"""The resources that keeping certificates takes, and nothing else does."""
+
 
 @dataclass(frozen=True, slots=True, order=True)
 class Right:

@@ -31,6 +31,7 @@ from tests.live.certified import (
     restart,
 )
 from tests.live.installation import Installation, manifests, path_of
+from tests.live.rights import CERTIFICATES, fold, granted
 from webhook.policy.names import ROTATE
 
 pytestmark = pytest.mark.timeout(400)
@@ -142,6 +143,20 @@ async def test_no_call_fails_while_certificates_come_and_go(site: Site) -> None:
     assert len(storm.leaves) >= 6
     assert storm.handshakes >= 50
 
+    # That took every right there is to keep certificates, and no other.
+    rights = granted()
+    keeping = {right for right in rights if right.resource in CERTIFICATES}
+
+    async def all_used() -> bool:
+        return keeping <= fold(site.installation.plane.audit_events(), rights)[0]
+
+    try:
+        await until(all_used, 20, "every right was used")
+    finally:
+        used, lacking = fold(site.installation.plane.audit_events(), rights)
+    assert not lacking
+    assert keeping <= used
+
     # The storm would have noticed: without anybody who mends it, a blank bundle fails the next call.
     keeps.component.stop()
     blank = [{"op": "remove", "path": "/webhooks/0/clientConfig/caBundle"}]
@@ -167,6 +182,7 @@ ORDERS: dict[str, tuple[str, list[str], bool]] = {
 }
 
 
+@pytest.mark.parametrize("site", [{"settle_seconds": 1}], indirect=True, ids=[""])
 @pytest.mark.parametrize(("certificates", "order", "fails"), ORDERS.values(), ids=ORDERS.keys())
 async def test_by_hand_the_order_is_what_counts(
     site: Site, tmp_path: Path, certificates: str, order: list[str], fails: bool

@@ -67,7 +67,11 @@ async def test_the_job_has_the_gateways_settings_and_nothing_that_serves(
     assert container["image"] == NEW
     assert container["envFrom"] == [{"configMapRef": {"name": "ssg"}}, {"secretRef": {"name": "ssg"}}]
     assert [mount["mountPath"] for mount in container["volumeMounts"]] == [LICENSE_PATH]
+    in_secret = {"name": "ssg", "key": "SSG_DATABASE_JDBC_URL", "optional": True}
+    url = (await world.get("ConfigMap", "ssg"))["data"]["SSG_DATABASE_JDBC_URL"]
     assert container["env"] == [
+        {"name": "SSG_DATABASE_JDBC_URL", "value": url},
+        {"name": "SSG_DATABASE_JDBC_URL", "valueFrom": {"secretKeyRef": in_secret}},
         {"name": "LIQUIBASE_LOG_LEVEL", "value": "info"},
         {"name": "EXTRA_JAVA_ARGS", "value": f"$(EXTRA_JAVA_ARGS) -D{MODE_PROPERTY}=liquibase-only"},
     ]

@@ -12,7 +12,7 @@ import pytest
 from tests.controlplane.client import Client, until
 from tests.controlplane.objects import install, owned, stock, with_migration_job
 from tests.live.installation import NAMESPACE, Installation
-from tests.live.rights import fold, granted
+from tests.live.rights import CERTIFICATES, fold, granted
 from tests.live.world import NEW, NEWER, OLD, Manifest, World
 from webhook.kube.connection import connect
 from webhook.kube.event_object import Reference
@@ -21,7 +21,6 @@ from webhook.policy.names import BYPASS_HASH, BYPASS_REASON, BYPASS_UNTIL, HELD,
 
 ASKS = {MIGRATION_JOB: "enabled"}
 FAILING = f"{NEW}-fail"
-CERTIFICATES = {"secrets", "mutatingwebhookconfigurations", "validatingwebhookconfigurations"}
 
 
 @pytest.fixture
@@ -54,7 +53,7 @@ async def test_granted_is_what_is_done(world: World, mirroring: None, installati
     await the_source_goes(world)
 
     rights = granted()
-    # Processes of this installation are given certificate files: what keeps certificates is not driven here.
+    # Processes of this installation are given certificate files: test_certificates drives what keeps certificates.
     driven = {right for right in rights if right.resource not in CERTIFICATES}
 
     async def unused() -> bool:

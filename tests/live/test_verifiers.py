@@ -1,4 +1,4 @@
-"""Every certificate that we make, judged by those who have to accept it: Go, as the API server has it, and OpenSSL."""
+"""Every certificate that we make, judged by who has to accept it: Go, as the API server has it, and OpenSSL."""
 
 import shutil
 import subprocess
@@ -48,7 +48,7 @@ def rotated() -> dict[str, Case]:
             met.update((bundle, pair.certificate_chain) for _, bundle in world.known() if pair is not None)
 
     note()
-    for requests in (Requests(leaf=True), Requests(authority=True)):
+    for requests in (Requests(leaf=True), Requests(authority=True), Requests(prune=True)):
         world.requests = requests
         for _ in range(12):
             world.step(1)
@@ -120,10 +120,10 @@ def words(case: Case, folder: Path) -> tuple[str, str]:
     openssl = shutil.which("openssl")
     assert openssl, "this test asks OpenSSL's own program: put openssl on PATH (apt-get install openssl)"
     asked = "-verify_ip" if case.name[0].isdigit() else "-verify_hostname"
-    trust = ["-no-CAfile", "-no-CApath", "-no-CAstore", "-trusted", bundle]
+    trust = ["-no-CAfile", "-no-CApath", "-no-CAstore", "-trusted", str(bundle)]
     strictly = [openssl, "verify", "-x509_strict", "-purpose", "sslserver", asked, case.name]
     done = subprocess.run(
-        [*strictly, *trust, "-untrusted", chain, chain], capture_output=True, text=True, check=False
+        [*strictly, *trust, "-untrusted", str(chain), str(chain)], capture_output=True, text=True, check=False
     )
     for program in (go, done):
         assert program.returncode in {0, 1, 2}, program

@@ -48,6 +48,36 @@ def test_a_record_made_by_us_that_is_to_be_tried_again() -> None:
     assert (read.managed, read.retry, read.generation) == (True, HASH, 7)
 
 
+@pytest.mark.parametrize(
+    ("status", "expected"),
+    [
+        ({"phase": "Paused"}, RecordStatus()),
+        ({"phase": "Running"}, RecordStatus(phase=Phase.RUNNING)),
+        ({"failure": {"class": "DiskFull"}}, RecordStatus(failure=Failure())),
+        (
+            {"failure": {"class": "LockHeld"}},
+            RecordStatus(failure=Failure(classification=FailureClass.LOCK_HELD)),
+        ),
+    ],
+)
+def test_words_of_a_newer_version_hide_no_record(status: dict[str, Any], expected: RecordStatus) -> None:
+    assert Record.from_manifest(record() | {"status": status}).status == expected
+
+
+@pytest.mark.parametrize(
+    ("status", "told"),
+    [
+        ({"phase": 5}, "status.phase"),
+        ({"failure": {"class": 5}}, "status.failure.class"),
+        # Without knowing what it is, nothing may be let pass by it.
+        ({"completedHashes": [{"hash": "a" * 64, "evidence": "Hearsay"}]}, "status.completedHashes.0.evidence"),
+    ],
+)
+def test_a_status_that_says_nothing_is_refused(status: dict[str, Any], told: str) -> None:
+    with pytest.raises(InvalidObjectError, match=told):
+        Record.from_manifest(record() | {"status": status})
+
+
 def test_nulls_count_as_absent() -> None:
     read = Record.from_manifest(record(spec={"mode": None}) | {"status": None})
     assert (read.spec, read.status) == (RecordSpec(), RecordStatus())

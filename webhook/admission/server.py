@@ -116,6 +116,7 @@ class WebhookServer:
         self._route = lru_cache(maxsize=64)(self._find_route)
         self._held_bytes = 0
         self._draining = False
+        self._listener: asyncio.Server | None = None
 
     async def start(self, host: str, port: int) -> None:
         """Listen on `host` and `port`; port 0 means any free one."""
@@ -145,6 +146,8 @@ class WebhookServer:
     async def stop(self) -> None:
         """Stop listening, let requests that have begun finish in time, close the rest."""
         self.drain()
+        if self._listener is None:
+            return  # it never listened
         self._listener.close()
         await self._connections.finish()
         await self._http.shutdown(timeout=0.1)  # cancels the handlers that are left

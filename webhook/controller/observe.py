@@ -71,7 +71,7 @@ def _may_be_adopted(target: Target, record: Record) -> bool:
 
 
 async def _running(cluster: Observations, heading: Heading) -> tuple[bool, bool, bool]:
-    """Tell whether all pods migrated by themselves, whether one at least is in skip, and whether they are outdated."""
+    """Tell whether all pods migrated by themselves, whether one at least is in skip, whether they are outdated."""
     meta, wanted = heading.deployment.metadata, heading.container
     pods = await cluster.pods_of(meta.namespace, meta.name)
     running = [gateway_container(pod.spec, [meta]) for pod in pods]
@@ -114,7 +114,7 @@ def _has(cluster: Observations, other: Record, key: str) -> bool:
 
 
 def _runs_elsewhere(other: Record, record: Record, desired: MigrationInputs) -> bool:
-    """Tell whether the Job of an operator or chart runs at the same URL: a place means the same in one namespace."""
+    """Tell whether an operator's or chart's Job runs at the same URL: a place means the same in one namespace."""
     status = other.status
     runs = status.job is None and status.phase is Phase.RUNNING and status.jdbc_url == desired.jdbc_url
     return runs and (desired.database is not None or other.namespace == record.namespace)

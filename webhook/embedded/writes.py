@@ -84,7 +84,7 @@ class EmbeddedControllerCluster(EmbeddedCluster):
             self.delete("Job", namespace, name)
 
     async def unpause(self, namespace: str, name: str, version: str) -> None:
-        """Let a Deployment go on that we paused, and take our mark off; ConflictError when it changed meanwhile."""
+        """Let a Deployment go on that we paused, and take our mark off; ConflictError when it has changed."""
         stored = self.get("Deployment", namespace, name)
         if stored is None:
             return

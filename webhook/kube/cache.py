@@ -16,8 +16,8 @@ class Cache(Generic[T]):
     """Projections of the objects of one kind.
 
     ``project`` makes of an object what is kept, None when it is of no interest. When it raises, that object is
-    skipped, what was kept of it stays, and ``poison`` is told (namespace, name, error); ``unreadable`` holds the keys
-    of such objects as long as they are there and stay so. ``changed`` is told
+    skipped, what was kept of it stays, and ``poison`` is told (namespace, name, error); ``unreadable`` holds the
+    keys of such objects as long as they are there and stay so. ``changed`` is told
     namespace and name of whatever appears, changes its version, or vanishes; none of them may wait. An object of a
     version that is known is not looked at again, unless ``versions_tell_all`` is false.
     """
@@ -88,6 +88,8 @@ class Cache(Generic[T]):
         elif kind in {"ADDED", "MODIFIED"}:
             self.events += 1
             good, value = self._projected(meta, raw)
+            if good:
+                self.unreadable.discard(meta.key)
             self._tell(self._store.upsert(meta, value) if good else self._store.spoil(meta))
         return meta.version
 
@@ -101,6 +103,8 @@ class Cache(Generic[T]):
         if self._versions_tell_all and self._store.knows(meta):
             return Listed(meta, kept=True)
         good, value = self._projected(meta, raw)
+        if good:
+            self.unreadable.discard(meta.key)
         return Listed(meta, value, kept=not good)
 
     def _projected(self, meta: Meta, item: Object) -> tuple[bool, T | None]:
@@ -111,7 +115,6 @@ class Cache(Generic[T]):
             if self._poison is not None:
                 self._poison(meta.namespace, meta.name, error)
             return False, None
-        self.unreadable.discard(meta.key)
         return True, value
 
     def _tell(self, keys: Iterable[Key]) -> None:

@@ -88,12 +88,12 @@ class Writes:
             await self._delete(JOBS, self._copies.job_copies, (namespace, name), body)
 
     async def unpause(self, namespace: str, name: str, version: str) -> None:
-        """Let a Deployment go on that we paused, and take our mark off; ConflictError when it changed meanwhile."""
+        """Let a Deployment go on that we paused, and take our mark off; ConflictError when it has changed."""
         deployment = self._copies.deployment(namespace, name)
         if deployment is None:
             return
         meta = deployment.metadata
-        # The version makes sure that it is still our pause, and of what was judged: a user's own is not ours to end.
+        # The version makes sure that it is still our pause, of what was judged: a user's own is not ours to end.
         if meta.resource_version != version:
             raise ConflictError(f"Deployment {namespace}/{name} changed since it was to be released")
         same = {"uid": meta.uid, "resourceVersion": version}

@@ -63,7 +63,7 @@ class ObjectMeta(View, frozen=True):
 
 
 class DatedMeta(ObjectMeta, frozen=True):
-    """``metadata`` of what is compared by its age. An API server writes all times alike, so their text compares."""
+    """``metadata`` of what is compared by its age. An API server writes all times alike: texts compare."""
 
     creation_timestamp: str | None = None
 

@@ -15,6 +15,7 @@ from webhook.policy.record_wire import (
     NAME_LIMIT,
     UID_LIMIT,
     Wire,
+    lenient,
 )
 
 
@@ -151,6 +152,7 @@ class Failure(Wire):
 
     classification: Annotated[
         FailureClass,
+        lenient(FailureClass, FailureClass.UNKNOWN),
         Field(
             alias="class",
             description=(

@@ -18,6 +18,7 @@ from webhook.policy.record_wire import (
     URL_LIMIT,
     USER_LIMIT,
     Wire,
+    lenient,
 )
 
 
@@ -112,6 +113,7 @@ class RecordStatus(Wire):
     ] = 0
     phase: Annotated[
         Phase | None,
+        lenient(Phase, None),
         Field(
             description=(
                 "Where the migration of specHash stands.\n"

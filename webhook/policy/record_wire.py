@@ -4,9 +4,10 @@ Every text and list of a status has a bound, for the sake of etcd and of the API
 costs. None of them may be in the way of what schemagate writes: a status that is refused stands still.
 """
 
+from enum import StrEnum
 from typing import ClassVar, Final
 
-from pydantic import ConfigDict
+from pydantic import BeforeValidator, ConfigDict
 from pydantic.alias_generators import to_camel
 
 KEPT: Final = 20
@@ -33,3 +34,15 @@ class Wire:
 
     __slots__ = ()
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(alias_generator=to_camel)
+
+
+def lenient(kind: type[StrEnum], instead: StrEnum | None) -> BeforeValidator:
+    """Read a word that is not of this kind as another: a newer version may have written it.
+
+    After its downgrade, a status that cannot be read would hide the whole record, and with it what is guarded.
+    """
+
+    def known(value: object) -> object:
+        return instead if isinstance(value, str) and value not in set(kind) else value
+
+    return BeforeValidator(known)

@@ -48,9 +48,10 @@ class WebhookProcess(Front):
         syncing = asyncio.create_task(self._wait_complete())
         try:
             await asyncio.wait({following, stopping, syncing}, return_when=asyncio.FIRST_COMPLETED)
-            for task in (following, syncing):
-                if task.done():
-                    task.result()
+            if following.done():
+                await following
+            if syncing.done():
+                await syncing
             if syncing.done() and not stop.is_set():
                 await self.open_webhooks()
                 await self.serve(stop, self.ledger.run(self._post, self._not_sent), _joined(following))

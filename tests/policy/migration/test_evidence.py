@@ -227,7 +227,6 @@ def test_an_honest_second_attempt_passes() -> None:
 
 
 def test_a_pod_of_somebody_else_is_no_witness() -> None:
-    # Labels are free to choose; the API server keeps who controls a pod to its controller.
     forged = stored_pod(metadata={"uid": "p-9", "ownerReferences": None})
     foreign = stored_pod(metadata={"uid": "p-8", "ownerReferences": [{"uid": "j-2", "controller": True}]})
     assert witness(stored_job(), [forged, foreign, stored_pod()])[0] == "p-1"

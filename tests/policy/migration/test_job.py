@@ -480,7 +480,10 @@ def sources_of(*kinds: str) -> list[Manifest]:
 
 
 OTHER_URL = "jdbc:mysql://elsewhere/ssg"
-CM = {"name": SSG_DATABASE_JDBC_URL, "valueFrom": {"configMapKeyRef": {"name": "ssg", "key": SSG_DATABASE_JDBC_URL}}}
+CM = {
+    "name": SSG_DATABASE_JDBC_URL,
+    "valueFrom": {"configMapKeyRef": {"name": "ssg", "key": SSG_DATABASE_JDBC_URL}},
+}
 GONE = {
     "name": SSG_DATABASE_JDBC_URL,
     "valueFrom": {"configMapKeyRef": {"name": "ssg", "key": "none", "optional": True}},
@@ -495,10 +498,18 @@ def literal(value: str, name: str = SSG_DATABASE_JDBC_URL) -> Manifest:
     ("case", "gateway", "expected"),
     [
         ("ConfigMap", {}, URL),
-        ("ConfigMap with a prefix", {"envFrom": [{"prefix": "SSG_", "configMapRef": {"name": "short"}}]}, "jdbc:x$y"),
+        (
+            "ConfigMap with a prefix",
+            {"envFrom": [{"prefix": "SSG_", "configMapRef": {"name": "short"}}]},
+            "jdbc:x$y",
+        ),
         ("ConfigMap's key", {"env": [CM]}, URL),
         ("literal", {"env": [literal("jdbc:mysql://own/ssg")]}, "jdbc:mysql://own/ssg"),
-        ("literal and a key that is missing", {"env": [literal("jdbc:mysql://own/ssg"), GONE]}, "jdbc:mysql://own/ssg"),
+        (
+            "literal and a key that is missing",
+            {"env": [literal("jdbc:mysql://own/ssg"), GONE]},
+            "jdbc:mysql://own/ssg",
+        ),
         (
             "literal made of ConfigMaps",
             {"env": [literal("jdbc:mysql://$(HOST)/a$$b")]},
@@ -506,7 +517,11 @@ def literal(value: str, name: str = SSG_DATABASE_JDBC_URL) -> Manifest:
         ),
         ("Secret before the ConfigMap", {"envFrom": sources_of("secret", "configMap")}, URL),
         ("perhaps a Secret's", {"envFrom": sources_of("configMap", "secret")}, URL),
-        ("perhaps a Secret's, own key missing", {"envFrom": sources_of("configMap", "secret"), "env": [GONE]}, URL),
+        (
+            "perhaps a Secret's, own key missing",
+            {"envFrom": sources_of("configMap", "secret"), "env": [GONE]},
+            URL,
+        ),
     ],
 )
 def test_the_job_migrates_what_its_hash_names_whatever_a_config_map_becomes(

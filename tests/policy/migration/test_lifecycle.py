@@ -20,7 +20,7 @@ from tests.support.observations import (
     status_for,
     target,
 )
-from webhook.policy.inputs import short
+from webhook.policy.inputs import MigrationInputs, short
 from webhook.policy.migration.lifecycle import plan
 from webhook.policy.migration.observed import (
     ClearRetry,
@@ -83,14 +83,69 @@ ARROWS = {
         (CreateJob(reference(A)),),
     ),
     "the first pods are on their way and migrate by themselves": (
-        observed(target=target(A, settled=False, installing=True), governance=FIRST_PODS),
+        observed(target=target(A, settled=False, rolling=True), governance=FIRST_PODS),
         Phase.PENDING,
         (),
     ),
-    "first pods are on their way behind a Job": (
-        observed(target=target(A, settled=False, installing=True)),
+    "first pods are on their way that nobody held back": (
+        observed(target=target(A, settled=False, rolling=True)),
+        Phase.PENDING,
+        (),
+    ),
+    "a rollout that nobody held back": (
+        observed(target=target(B, B, settled=False, rolling=True)),
+        Phase.PENDING,
+        (),
+    ),
+    "a rollout that nobody held back, the Job failed before": (
+        observed(failed(), job=job(MADE, FAILED), target=target(B, B, settled=False, rolling=True)),
+        Phase.FAILED,
+        (),
+    ),
+    "a retry waits for such a rollout": (
+        observed(failed(), retry=B.spec_hash, target=target(B, B, settled=False, rolling=True)),
+        Phase.PENDING,
+        (ClearRetry(),),
+    ),
+    "such a rollout beside a Job that runs": (
+        observed(running(), job=job(MADE, ACTIVE), target=target(B, B, settled=False, rolling=True)),
+        Phase.RUNNING,
+        (),
+    ),
+    "such a rollout that waited for the database": (
+        observed(
+            status_for(B, Phase.WAITING, job=INTENT),
+            busy="x",
+            target=target(B, B, settled=False, rolling=True),
+        ),
+        Phase.PENDING,
+        (),
+    ),
+    "such pods that are overdue": (
+        observed(status_for(B, Phase.PENDING), target=target(B, B, settled=False)),
+        Phase.PENDING,
+        (CreateJob(INTENT),),
+    ),
+    "such pods that came": (
+        observed(status_for(B, Phase.PENDING), target=target(B, B), self_migrated=True),
+        Phase.COMPLETE,
+        (),
+    ),
+    "such pods that came, some in skip": (
+        observed(status_for(B, Phase.PENDING), target=target(B, B), skipping=True),
+        Phase.PENDING,
+        (CreateJob(INTENT),),
+    ),
+    "no baseline from pods that are older than their ConfigMap": (
+        observed(target=target(A), outdated=True),
         Phase.PENDING,
         (CreateJob(reference(A)),),
+    ),
+    "a ConfigMap to come": (observed(target=None, awaited=("ssg",)), Phase.PENDING, ()),
+    "a ConfigMap to come while a Job runs": (
+        observed(running(), job=job(MADE, ACTIVE), target=None, awaited=("ssg",)),
+        Phase.SUPERSEDED,
+        (),
     ),
     "first pods that never came": (
         observed(AWAITING, target=target(A, settled=False), governance=FIRST_PODS),
@@ -109,7 +164,7 @@ ARROWS = {
         (CreateJob(reference(MOVED)),),
     ),
     "another image announced while the first pods are on their way": (
-        observed(AWAITING, target=target(B, settled=False, installing=True), governance=FIRST_PODS),
+        observed(AWAITING, target=target(B, settled=False, rolling=True), governance=FIRST_PODS),
         Phase.PENDING,
         (CreateJob(INTENT),),
     ),
@@ -389,9 +444,23 @@ ARROWS = {
         (),
     ),
     "rollback to a complete hash goes through at once": (
-        observed(running(), job=job(MADE, ACTIVE), target=target(A, A, held=True, settled=False)),
-        Phase.SUPERSEDED,
-        (Unpause(),),
+        observed(running(), job=job(MADE, ACTIVE), target=target(A, A, held=True, settled=False, version="7")),
+        Phase.COMPLETE,
+        (Unpause("7"),),
+    ),
+    "complete beside another's Job, which fails": (
+        observed(
+            status_for(A, Phase.COMPLETE, complete=True, job=MADE),
+            job=job(MADE, FAILED, failure=BROKEN),
+            target=target(A, A),
+        ),
+        Phase.COMPLETE,
+        (),
+    ),
+    "complete beside a Job that is wanted again": (
+        observed(status_for(A, Phase.COMPLETE, complete=True, job=MADE), job=job(MADE, ACTIVE)),
+        Phase.RUNNING,
+        (),
     ),
     "rollback to a Gateway that migrates by itself goes through at once": (
         observed(
@@ -487,6 +556,7 @@ def test_a_baseline_with_a_problem_is_none() -> None:
         ("pods in skip", {"self_migrated": False, "skipping": True}, False),
         ("pods of unknown mode", {"self_migrated": False}, False),
         ("rollout under way", {"target": target(B, B, settled=False)}, False),
+        ("pods older than their ConfigMap", {"outdated": True}, False),
         ("a Job runs", {"job": job(MADE, ACTIVE)}, False),
         # The pods migrated what the ConfigMap named when they started.
         (
@@ -668,3 +738,68 @@ def test_the_job_of_another_runner(phase: JobPhase | None, tampered: str | None,
 def test_a_job_of_ours_runs_on_when_the_runner_changes() -> None:
     given = plan(observed(running(), job=job(MADE, ACTIVE), governance=governance(runner=Runner.EXTERNAL)))
     assert (given.status.phase, given.status.job) == (Phase.RUNNING, MADE)
+
+
+@pytest.mark.parametrize("wanted", [inputs(jdbc_url="secret:db/url", database=None), B])
+def test_each_database_has_a_key_and_only_a_known_one_is_told(wanted: MigrationInputs) -> None:
+    first = plan(observed(target=target(wanted)))
+    assert first.status.job
+    assert first.status.job.database == (wanted.database or "team-a/secret:db/url")
+    made = replace(first.status, job=replace(first.status.job, uid="j-1"))
+    ended = plan(observed(made, job=job(first.status.job, SUCCEEDED), target=target(wanted)))
+    assert ended.status.completed_hashes[0].database == (wanted.database or "")
+
+
+WORSE = Failure(message="the migration pod failed", log_tail="")
+
+
+@pytest.mark.parametrize("runner", Runner)
+@pytest.mark.parametrize(
+    ("known", "found", "kept"),
+    [
+        (Failure(message="exit code 1", log_tail="tail"), WORSE, True),
+        (Failure(message="exit code 1", log_tail="tail"), BROKEN, False),
+        (BROKEN, WORSE, True),
+        (BROKEN, Failure(classification=FailureClass.DEADLINE_EXCEEDED), True),
+        (VANISHED, WORSE, False),
+    ],
+)
+def test_a_failure_never_gets_worse(runner: Runner, known: Failure, found: Failure, kept: bool) -> None:
+    status = failed(known)
+    external = None
+    if runner is Runner.EXTERNAL:
+        status, external = replace(status, job=None), job(EXTERNAL, FAILED, failure=found)
+    seen = observed(
+        status, governance=governance(runner=runner), job=job(MADE, FAILED, failure=found), external=external
+    )
+    assert plan(seen).status.failure == (known if kept else found)
+
+
+def test_times_are_those_of_one_attempt() -> None:
+    later = NOW + timedelta(minutes=5)
+    ended = plan(observed(running(), job=job(MADE, SUCCEEDED), now=later)).status
+    assert (ended.start_time, ended.completion_time) == (NOW, later)
+    again = plan(observed(ended, target=target(B, B), now=later + timedelta(hours=1))).status
+    assert (again.start_time, again.completion_time) == (NOW, later)
+    back = plan(observed(replace(ended, start_time=later), target=target(A, A))).status
+    assert (back.phase, back.start_time, back.completion_time) == (Phase.COMPLETE, None, NOW)
+    asked = governance(runner=Runner.EXTERNAL)
+    for external in (None, job(EXTERNAL, ACTIVE), job(EXTERNAL, FAILED)):
+        other = plan(observed(ended, target=target(C), governance=asked, external=external)).status
+        assert (other.start_time, other.completion_time) == (None, None)
+
+
+def test_what_is_complete_keeps_the_job_of_others_in_sight() -> None:
+    beside = observed(running(), job=job(MADE, ACTIVE), target=target(A, A))
+    first = plan(beside)
+    assert (first.status.phase, first.status.spec_hash, first.status.job) == (Phase.COMPLETE, A.spec_hash, MADE)
+    ended = plan(after(first, replace(beside, job=job(MADE, SUCCEEDED))))
+    assert (ended.status.phase, ended.status.spec_hash, ended.status.job) == (Phase.COMPLETE, A.spec_hash, None)
+    assert ended.status.completion(B.spec_hash)
+
+
+def test_a_retry_that_waits_for_pods_keeps_its_number() -> None:
+    coming = target(B, B, settled=False, rolling=True)
+    first = plan(observed(failed(), job=job(MADE, FAILED), retry=B.spec_hash, target=coming))
+    assert (first.status.phase, first.status.job) == (Phase.PENDING, SECOND)
+    assert plan(after(first, observed(target=target(B, B, settled=False)))).steps == (CreateJob(SECOND),)

@@ -326,12 +326,15 @@ def observations(draw: st.DrawFn) -> Observed:
                 st.none() | wanted_inputs,
                 held=st.booleans(),
                 settled=st.booleans(),
+                rolling=st.booleans(),
             )
         ),
         job=draw(st.none() | jobs),
         now=NOW,
         self_migrated=draw(st.booleans()),
         skipping=draw(st.booleans()),
+        outdated=draw(st.booleans()),
+        awaited=draw(st.sampled_from([(), ("ssg",)])),
         busy=draw(st.none() | text),
         migrated_mark=draw(hashes.map(short)),
     )

@@ -143,6 +143,16 @@ CHANGES: dict[str, tuple[RecordStatus, RecordStatus, list[Told]]] = {
     "another one does": (doubted("a"), doubted("a, b"), [(W, "ForeignJob", "Job a, b is not ours")]),
     "it still says so": (doubted("a"), replace(doubted("a"), observed_generation=9), []),
     "it is gone": (doubted("a"), RUNNING, []),
+    "its Job is refused": (
+        PENDING,
+        replace(PENDING, conditions=(replace(doubted("a").conditions[0], reason="JobNotCreated"),)),
+        [(W, "JobNotCreated", "Job a is not ours")],
+    ),
+    "a Job that ran beside what was complete is wanted again": (
+        status_for(A, Phase.COMPLETE, complete=True, job=MADE),
+        RUNNING,
+        [],
+    ),
     "it waits, nobody says for whom": (
         ADOPTED,
         waiting("x", "MigrationPending"),

@@ -9,7 +9,7 @@ import pytest
 from tests.support import builders
 from tests.support.builders import IMAGE, NEXT_IMAGE, config_maps, container, deployment
 from tests.support.observations import governance
-from webhook.policy.migration.target import is_held, is_installing, is_settled, target_of
+from webhook.policy.migration.target import is_held, is_rolling, is_settled, target_of
 from webhook.policy.names import GATEWAY_CONTAINER, HELD
 from webhook.policy.objects import Deployment, view
 from webhook.policy.record import Completion, RecordStatus
@@ -140,14 +140,15 @@ def progressing(status: str, reason: str) -> dict[str, Any]:
         ("pods are coming", progressing("True", "ReplicaSetUpdated"), True),
         ("pods are overdue", progressing("False", "ProgressDeadlineExceeded"), False),
         ("pods were there before", progressing("True", "NewReplicaSetAvailable"), False),
-        ("changed since", {**COMING, "metadata": {"generation": 2}}, False),
+        ("changed since", {**COMING, "metadata": {"generation": 2}}, True),
+        ("changed since pods were overdue", {**progressing("False", "x"), "metadata": {"generation": 2}}, True),
         ("paused", {**COMING, "spec": {"paused": True}}, False),
         ("scaled to nothing", {**COMING, "spec": {"replicas": 0}}, False),
         ("all there", {}, False),
     ],
 )
-def test_installing(case: str, tweak: dict[str, Any], expected: bool) -> None:
-    assert is_installing(stored(**tweak)) is expected
+def test_rolling(case: str, tweak: dict[str, Any], expected: bool) -> None:
+    assert is_rolling(stored(**tweak)) is expected
 
 
 def test_a_gateway_that_moves_on_wins_over_what_a_record_announced_before() -> None:

@@ -22,7 +22,7 @@ from webhook.policy.gateway_resource import MigrationStatus
 from webhook.policy.inputs import short
 from webhook.policy.migration.conditions import Remarks
 from webhook.policy.migration.lifecycle import plan
-from webhook.policy.migration.observed import JobPhase, Mirror, Observed
+from webhook.policy.migration.observed import JobPhase, Mirror, Observed, Refusal
 from webhook.policy.migration.telling import mirrored, remarks
 from webhook.policy.record import Phase, RecordStatus, Runner
 
@@ -31,6 +31,7 @@ AVOIDED = replace(reference(B, uid="j-1", attempts=2), avoided="ssg-db-migration
 RUNNING = status_for(B, Phase.RUNNING, job=MADE)
 COMPLETE = status_for(B, Phase.COMPLETE, complete=True, completed_hashes=(done(B),))
 STUCK = job(MADE, JobPhase.ACTIVE, obstacle="ImagePullBackOff: no such image")
+REFUSED = Refusal(MADE.name, "JobNotCreated: exceeded quota")
 TAKEN = ("JobNameTaken", "the name ssg-db-migration is taken by a Job that is not ours")
 
 REMARKS: dict[str, tuple[dict[str, Any], RecordStatus, Remarks]] = {
@@ -48,11 +49,26 @@ REMARKS: dict[str, tuple[dict[str, Any], RecordStatus, Remarks]] = {
     ),
     "Jobs that say they are ours, once it is complete": ({"impostors": ("a",)}, COMPLETE, Remarks()),
     "its Job is refused": (
-        {"refused": "JobNotCreated: exceeded quota"},
-        status_for(B, Phase.PENDING),
-        Remarks("JobNotCreated: exceeded quota"),
+        {"refused": REFUSED, "impostors": ("a",)},
+        status_for(B, Phase.PENDING, job=reference(B)),
+        Remarks(REFUSED.said, ("JobNotCreated", REFUSED.said)),
     ),
-    "its Job was refused, and runs now": ({"refused": "JobNotCreated: exceeded quota"}, RUNNING, Remarks()),
+    "its Job was refused, and runs now": ({"refused": REFUSED}, RUNNING, Remarks()),
+    "another attempt was refused": (
+        {"refused": REFUSED},
+        status_for(B, Phase.PENDING, job=reference(B, attempts=2)),
+        Remarks(),
+    ),
+    "what its Deployment will need is not there yet": (
+        {"awaited": ("a", "b")},
+        RecordStatus(phase=Phase.PENDING),
+        Remarks("waits for ConfigMap a, b"),
+    ),
+    "its pods roll out": (
+        {"target": target(B, B, settled=False, rolling=True)},
+        status_for(B, Phase.PENDING),
+        Remarks("its pods roll out already, and migrate by themselves"),
+    ),
     "complete, whatever the operator's Job is now": ({"external_problem": "x"}, COMPLETE, Remarks()),
     "its pod does not run": ({"job": STUCK}, RUNNING, Remarks("ImagePullBackOff: no such image")),
     "the pod of a Job that is superseded": (

@@ -1,4 +1,4 @@
-"""Which database a migration belongs to, so that each has one at a time: known by its URL, or by where that lies."""
+"""Which database a migration belongs to, so that each has one at a time: by its URL, or by where that lies."""
 
 import hashlib
 
@@ -9,7 +9,7 @@ _LABEL_DIGITS = 16
 
 
 def database_key(record: Record, inputs: MigrationInputs) -> str:
-    """Name the database of a record's inputs; by the place of its URL, in its namespace, where that is not read."""
+    """Name the database of a record's inputs: by namespace and place of its URL where that is not read."""
     return inputs.database or f"{record.namespace}/{inputs.jdbc_url}"
 
 

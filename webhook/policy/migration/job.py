@@ -2,12 +2,13 @@
 
 Keep and drop follow what the operator (v1.2.2) and the chart (3.0.30) put into the template. Notably dropped: the
 chart's postStart hook, which holds the admin password in clear text; the operator's init containers, one of which
-changes another database; labels, which would put the pod behind the Gateway's Service; and what the fence around the
-controller (``manifests/base/50-fence.yaml``) lets no migration have, or the whole Job would be refused: privileges,
-added capabilities, directories of the node and tokens, with the init containers that mount such a volume.
+changes another database; labels, which would put the pod behind the Gateway's Service; and what the fence around
+the controller (``manifests/base/50-fence.yaml``) lets no migration have, or the whole Job would be refused:
+privileges, added capabilities, directories of the node and tokens, with the init containers that mount such a
+volume.
 
-The URL of the database is written out wherever it is known: a ConfigMap that changes before the pod starts must not
-lead a Job to another database than its hash names.
+The URL of the database is written out wherever it is known: a ConfigMap that changes before the pod starts must
+not lead a Job to another database than its hash names.
 """
 
 import hashlib
@@ -211,13 +212,15 @@ def _refused(volume: _Manifest) -> bool:
 
 def _unprivileged(container: _Manifest) -> dict[str, Any]:
     """Take out the privileges that no migration may have; capabilities that are dropped stay so."""
-    context = {name: item for name, item in (container.get("securityContext") or {}).items() if name != "privileged"}
+    context = _without("privileged", container.get("securityContext") or {})
     if "capabilities" in context:
-        context["capabilities"] = {
-            name: item for name, item in (context["capabilities"] or {}).items() if name != "add"
-        }
-    rest = {name: item for name, item in container.items() if name != "securityContext"}
+        context["capabilities"] = _without("add", context["capabilities"] or {})
+    rest = _without("securityContext", container)
     return {**rest, "securityContext": context} if context else rest
+
+
+def _without(name: str, manifest: _Manifest) -> dict[str, Any]:
+    return {key: item for key, item in manifest.items() if key != name}
 
 
 def _init_kept(items: list[_Manifest], mounts: list[_Manifest], volumes: list[_Manifest]) -> list[_Manifest]:
@@ -267,10 +270,8 @@ def _environment(container: Mapping[str, Any], spec: RecordSpec, request: JobReq
     return env
 
 
-def _pinned(
-    entries: list[dict[str, Any]], container: Container, config_maps: ConfigMaps
-) -> list[dict[str, Any]]:
-    """Write out the URL if it is known text, so that the Job migrates what its hash names whatever changes meanwhile.
+def _pinned(entries: list[dict[str, Any]], container: Container, config_maps: ConfigMaps) -> list[dict[str, Any]]:
+    """Write out the URL if it is known text: the Job migrates what its hash names, whatever changes meanwhile.
 
     A Secret in ``envFrom`` that comes after the ConfigMap may hold the URL too, and then Gateways use that one: so
     does the Job, by an optional reference, which leaves the variable as it was when there is no such key.

@@ -148,7 +148,7 @@ def _adopt(observed: Observed) -> RecordStatus:
     """Take what runs for complete: once as the baseline, later only where pods migrated by themselves.
 
     Later it takes a rollout, which brings another image. Otherwise a database that a ConfigMap changed under
-    running pods would count as migrated by them; one that changed before we came is told by its time (``outdated``).
+    running pods would count as migrated by them; what changed before we came is told by its time (``outdated``).
     """
     target, status = observed.target, observed.record.status
     running = target.running if target else None
