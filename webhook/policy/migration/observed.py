@@ -75,9 +75,9 @@ class Observed:
     without a stored Deployment. ``self_migrated`` says that all pods of the stored template run in mode
     default, ``skipping`` that one at least runs in mode skip: such pods tell nothing about the schema.
     ``outdated`` says that a ConfigMap of theirs changed after one of them had started: what they migrated may not
-    be what it names.
-    ``busy`` names the record, or the Job of one that is gone, that migrates the same database now. ``external`` is the Job of an operator or
-    chart that migrates the wanted inputs, for the runner External; ``external_problem`` says why there is none.
+    be what it names. ``busy`` names the record, or the Job of one that is gone, that migrates the same database
+    now. ``external`` is the Job of an operator or chart that migrates the wanted inputs, for the runner External;
+    ``external_problem`` says why there is none.
     ``impostors`` are Jobs that say they are ours, for the wanted hash, and are not. ``mirror`` is what the
     Gateway resource says of the migration, None where there is none or its kind has no room for it. ``refused``
     says which Job could not be created. ``awaited`` names the ConfigMaps without which it cannot be told what the
@@ -103,7 +103,7 @@ class Observed:
 
 
 def rolls_out(observed: Observed, spec_hash: str) -> bool:
-    """Tell whether pods for these inputs are on their way: they migrate by themselves, and a Job gets in between."""
+    """Tell whether pods for these inputs are on their way: they migrate by themselves, and a Job is in the way."""
     target = observed.target
     running = target.running if target is not None and target.rolling else None
     return running is not None and running.spec_hash == spec_hash
