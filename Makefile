@@ -40,8 +40,9 @@ cluster: controlplane ## Start a control plane with schemagate installed; prints
 cluster-down: $(STAMP) ## End exactly what `make cluster` started
 	@$(BIN)/python -m tests.live down --state $(CLUSTER)
 
-test: controlplane ## Everything: lint, all tests, docs in step with the code
+test: $(STAMP) ## Everything: lint, all tests, docs in step with the code
 	@$(MAKE) --no-print-directory lint
+	@$(MAKE) --no-print-directory controlplane
 	@$(BIN)/python -m pytest -n 2
 
 lint: $(STAMP) ## ruff, mypy strict, import contract
