@@ -6,6 +6,7 @@ from typing import Protocol
 
 from webhook.audit.batch import by_record, credible
 from webhook.audit.rejection import Rejected, fold
+from webhook.errors import UnreachableError
 from webhook.policy.objects import Deployment
 from webhook.policy.record import Record, RecordStatus
 
@@ -34,7 +35,10 @@ async def take_in(cluster: Ledgers, uid: str, rejections: Sequence[Rejected]) ->
     """
     left_out = 0
     for (namespace, name), news in by_record(rejections).items():
-        record = cluster.record(namespace, name)
+        try:
+            record = cluster.record(namespace, name)
+        except UnreachableError:  # it cannot be read; what is about others must not wait until somebody mends it
+            record = None
         deployment = cluster.deployment(namespace, name)
         fitting = [item for item in news if record is not None and credible(item, record, deployment)]
         left_out += len(news) - len(fitting)

@@ -24,7 +24,7 @@ _INTERNAL: Final = 500
 
 _DEPTH: Final = 100
 """How deep anything lies that is read of an object, or of a page of them, and far more than that."""
-_TOKEN: Final = re.compile(rb'"(?:[^"\\]++|\\.)*+"|[\[\]{}]', re.DOTALL)
+_TOKEN: Final = re.compile(rb'"(?:[^"\\]++|\\.)*+"|[\[{]+|[\]}]+', re.DOTALL)
 
 T = TypeVar("T")
 
@@ -71,14 +71,17 @@ def _shallow(body: bytes) -> bytes:
     kept: list[bytes] = []
     depth = start = 0
     for token in _TOKEN.finditer(body):
-        if token[0] in b"[{":
-            depth += 1
-            if depth == _DEPTH:
-                kept += (body[start : token.start()], b"null")
-        elif token[0] in b"]}":
-            depth -= 1
-            if depth == _DEPTH - 1:
-                start = token.end()
+        # Strings, and brackets by the run: somebody may have chosen how many there are.
+        at, end = token.span()
+        first, before = body[at], depth
+        if first in b"[{":
+            depth += end - at
+            if before < _DEPTH <= depth:
+                kept += (body[start : at + _DEPTH - before - 1], b"null")
+        elif first in b"]}":
+            depth -= end - at
+            if depth < _DEPTH <= before:
+                start = at + before - _DEPTH + 1
     # What does not end is no JSON, and stays none.
     return b"".join([*kept, body[start:] if depth < _DEPTH else b""])
 

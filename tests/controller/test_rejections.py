@@ -1,0 +1,105 @@
+"""Taking rejections in: each batch once, into the records that it is about, and nothing that was made up."""
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from tests.support import builders as make
+from tests.support.builders import IMAGE, NEXT_IMAGE, NOW
+from webhook.audit.rejection import Rejected
+from webhook.controller.rejections import REMEMBERED, take_in
+from webhook.embedded.writes import EmbeddedControllerCluster
+from webhook.errors import ConflictError, UnreachableError
+from webhook.policy.record import Record, RecordStatus
+
+
+class Stored(EmbeddedControllerCluster):
+    """Keeps rejections as the real cluster does; can refuse to write, or to read a record."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conflict = self.unreadable = False
+
+    def record(self, namespace: str, name: str) -> Record | None:
+        if self.unreadable and name == "ssg":
+            raise UnreachableError("cannot be read")
+        return super().record(namespace, name)
+
+    async def write_status(self, record: Record, status: RecordStatus) -> Record:
+        if self.conflict:
+            raise ConflictError("changed")
+        return Record.from_manifest(self.put(replace(record, status=status).to_manifest()))
+
+
+def rejected(name: str = "ssg", **tweak: Any) -> Rejected:
+    base = Rejected(
+        namespace="team-a",
+        name=name,
+        hash="0" * 64,
+        reason="MigrationPending",
+        user="helm",
+        from_image=IMAGE,
+        to_image=NEXT_IMAGE,
+        first=NOW,
+        last=NOW + timedelta(seconds=5),
+        times=3,
+    )
+    return replace(base, **tweak)
+
+
+@pytest.fixture
+def cluster() -> Stored:
+    made = Stored()
+    made.put(make.deployment())
+    made.put(make.record())
+    return made
+
+
+def counted(cluster: Stored, name: str = "ssg") -> int:
+    cluster.unreadable = False
+    record = cluster.record("team-a", name)
+    assert record is not None
+    return record.status.rejections.count
+
+
+async def test_a_batch_counts_once_however_often_it_is_taken_in(cluster: Stored) -> None:
+    assert await take_in(cluster, "uid-1", [rejected()]) == 0
+    assert await take_in(cluster, "uid-1", [rejected()]) == 0
+    assert counted(cluster) == 3
+    assert await take_in(cluster, "uid-2", [rejected()]) == 0
+    assert counted(cluster) == 6
+
+
+async def test_a_record_remembers_the_newest_batches(cluster: Stored) -> None:
+    for number in range(REMEMBERED + 5):
+        await take_in(cluster, f"uid-{number}", [rejected()])
+    record = cluster.record("team-a", "ssg")
+    assert record is not None
+    assert len(record.status.rejections.folded) == REMEMBERED
+    assert record.status.rejections.folded[0] == f"uid-{REMEMBERED + 4}"
+
+
+@pytest.mark.parametrize("made_up", [{"name": "nobody"}, {"from_image": "gateway:never-ran"}])
+async def test_what_fits_nothing_that_is_stored_is_left_out(cluster: Stored, made_up: dict[str, str]) -> None:
+    assert await take_in(cluster, "uid-1", [rejected(**made_up), rejected()]) == 1
+    assert counted(cluster) == 3
+
+
+async def test_a_record_that_changed_meanwhile_is_told(cluster: Stored) -> None:
+    cluster.conflict = True
+    with pytest.raises(ConflictError):
+        await take_in(cluster, "uid-1", [rejected()])
+    cluster.conflict = False
+    await take_in(cluster, "uid-1", [rejected()])
+    assert counted(cluster) == 3
+
+
+async def test_a_record_that_cannot_be_read_keeps_no_other_waiting(cluster: Stored) -> None:
+    other = {"metadata": {"name": "other"}}
+    cluster.put(make.merged(make.deployment(), other))
+    cluster.put(make.merged(make.record(), other))
+    cluster.unreadable = True
+    assert await take_in(cluster, "uid-1", [rejected(), rejected("other")]) == 1
+    assert counted(cluster, "other") == 3
