@@ -51,8 +51,9 @@ lint: $(STAMP) ## ruff, mypy strict, import contract
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache
 
-bench: $(STAMP) ## CPU per request and latency beside a trivial handler, as ratios; writes bench.json
-	@$(BIN)/python -m tests.bench --output bench.json
+bench: controlplane ## CPU and latency beside a trivial handler, then costs on a real API server; writes bench*.json
+	@$(BIN)/python -m tests.bench --output bench.json bench-cluster.json
+	@$(BIN)/python -m tests.bench.cluster --output bench-cluster.json
 
 docs: $(STAMP) ## Write the generated parts of the README anew
 	@$(BIN)/python -m tests.docs.generate
@@ -66,4 +67,4 @@ lock: ## Pin all dependencies again (needs uv)
 	  --custom-compile-command "make lock" -q --upgrade requirements/controlplane.in -o requirements/controlplane.txt
 
 clean: ## Remove what the other targets made
-	rm -rf $(VENV) .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache bench.json
+	rm -rf $(VENV) .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache bench.json bench-cluster.json
