@@ -52,7 +52,7 @@ lint: $(STAMP) ## ruff, mypy strict, import contract
 	@$(BIN)/lint-imports --no-cache
 
 bench: controlplane ## CPU and latency beside a trivial handler, then costs on a real API server; writes bench*.json
-	@$(BIN)/python -m tests.bench --output bench.json bench-cluster.json
+	@$(BIN)/python -m tests.bench --output bench.json
 	@$(BIN)/python -m tests.bench.cluster --output bench-cluster.json
 
 docs: $(STAMP) ## Write the generated parts of the README anew
