@@ -62,7 +62,8 @@ def no_controller(request: pytest.FixtureRequest, installation: Installation) ->
 
 @pytest.fixture
 def world(admin: Client, namespace: str, control_plane: ControlPlane) -> World:
-    """Give a namespace of the test's own and the actors in it."""
+    """Give a namespace of the test's own and the actors in it; no container has written anything yet."""
+    control_plane.write_log("")
     return World(admin, namespace, control_plane)
 
 

@@ -44,8 +44,14 @@ class Person:
     @asynccontextmanager
     async def starts(self, *command: str) -> AsyncIterator[asyncio.subprocess.Process]:
         pipe = asyncio.subprocess.PIPE
+        # Where the tests run in a shell's background, Ctrl-C is ignored, and so it is by all that they start.
+        listens = "import os, signal, sys; signal.signal(2, signal.SIG_DFL); os.execvp(sys.argv[1], sys.argv[1:])"
         process = await asyncio.create_subprocess_exec(
-            *command, stdout=pipe, stderr=pipe, env=self._environment, cwd=self._environment["HOME"]
+            *(sys.executable, "-I", "-c", listens, *command),
+            stdout=pipe,
+            stderr=pipe,
+            env=self._environment,
+            cwd=self._environment["HOME"],
         )
         try:
             yield process

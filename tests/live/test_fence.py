@@ -21,7 +21,7 @@ from tests.live.fence import (
 )
 from tests.live.installation import NAMESPACE, Installation, Replica, manifests, path_of
 from tests.live.world import NEW, World
-from webhook.policy.names import HELD, LICENSE_PATH
+from webhook.policy.names import HELD, LICENSE_PATH, RECORD_API_VERSION
 
 POLICIES = [item for item in manifests("50-fence.yaml") if item["kind"] == "ValidatingAdmissionPolicy"]
 
@@ -95,6 +95,11 @@ async def test_privileges_are_refused_where_there_is_no_deployment_to_compare_wi
 async def test_jobs_are_never_changed_and_only_migrations_deleted(world: World, fenced: Client) -> None:
     ours, nightly = job(), job()
     nightly["metadata"] = {"name": "nightly"}
+    record = await world.create(
+        {"apiVersion": RECORD_API_VERSION, "kind": "GatewayMigration", "metadata": {"name": "ssg"}}
+    )
+    # One whose owner is not there is the garbage collector's, sooner or later.
+    ours["metadata"]["ownerReferences"][0]["uid"] = record["metadata"]["uid"]
     for made in (ours, nightly):
         made["spec"]["suspend"] = True
         await world.create(made)
