@@ -96,12 +96,13 @@ async def site(tmp_path: Path) -> AsyncIterator[Site]:
                     "tls_ca": folder / "ca.crt",
                     "reload_seconds": 0.2,
                 }
-                await asyncio.to_thread(installation.start, "controller", certificates="files")
+                keeper = await asyncio.to_thread(installation.start, "controller", certificates="files")
                 await installation.apply(admin, webhook_port=port, ca_bundle=False)
                 for path in CONFIGURATIONS:
                     await admin.patch(path, {"metadata": {"annotations": INJECT}})
                 replica = await asyncio.to_thread(installation.start, "webhook", port=port, **files)
                 yield Site(admin, plane, folder, replica)
+                assert "certificates_left_alone" in keeper.log
         finally:
             manager.stop()
             installation.stop()

@@ -101,6 +101,8 @@ class ControllerProcess:
         await self._elector.run(self._lead)
 
     async def _lead(self) -> None:
+        if self._settings.certificates == "files":
+            self._log.info("certificates_left_alone", why="certificates is files: caBundle and leaf are another's")
         await self.cluster.catch_up()
         self._look_at_everything()
         self._leads = True
