@@ -15,6 +15,7 @@ from cryptography import x509
 from certs.authority import CertificateAuthority
 from certs.bundle import certificates, encoded, fingerprint
 from certs.errors import CertError, KeyMismatch
+from certs.pair import KeyPair
 from certs.renewal import Reason
 
 CA_CERTIFICATE: Final = "ca.crt"
@@ -115,3 +116,15 @@ def _ends(text: bytes) -> dict[str, datetime]:
     except (ValueError, TypeError, AttributeError):
         return {}
     return {name: end.astimezone(UTC) for name, end in found.items() if end.tzinfo is not None}
+
+
+def stored_pair(values: Mapping[str, bytes] | None) -> KeyPair | Reason:
+    """Give the serving pair that storage holds, or why it holds none; None: there is no such storage."""
+    if values is None:
+        return Reason.MISSING
+    try:
+        return KeyPair.from_pem(values.get("tls.crt", b""), values.get("tls.key", b""))
+    except KeyMismatch:
+        return Reason.KEY_MISMATCH
+    except CertError:
+        return Reason.UNREADABLE

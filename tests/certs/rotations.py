@@ -6,12 +6,11 @@ from datetime import UTC, datetime, timedelta
 
 from certs.bundle import leaf_of, valid, verifies
 from certs.choice import Holding, preferable
-from certs.errors import CertError, KeyMismatch
 from certs.pair import KeyPair
 from certs.plan import plan
 from certs.renewal import Names, Policy, Reason
 from certs.situation import Observed, Plan, Requests
-from certs.trust import decode
+from certs.trust import decode, stored_pair
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 POLICY = Policy(Names(("gate", "gate.system", "gate.system.svc")))
@@ -59,14 +58,7 @@ class Rotation:
         )
 
     def stored_leaf(self) -> KeyPair | Reason:
-        if self.leaf is None:
-            return Reason.MISSING
-        try:
-            return KeyPair.from_pem(self.leaf.get("tls.crt", b""), self.leaf.get("tls.key", b""))
-        except KeyMismatch:
-            return Reason.KEY_MISMATCH
-        except CertError:
-            return Reason.UNREADABLE
+        return stored_pair(self.leaf)
 
     def step(self, parts: int = 9) -> Plan:
         """Have the leader look once and do so many parts of what it planned."""

@@ -12,12 +12,12 @@ from typing import Any
 import msgspec
 
 from certs.choice import Holding
-from certs.errors import CertError, KeyMismatch
+from certs.errors import CertError
 from certs.pair import KeyPair
 from certs.plan import plan
 from certs.renewal import Reason
 from certs.situation import Observed, Plan, Requests
-from certs.trust import Trust, decode
+from certs.trust import Trust, decode, stored_pair
 from webhook.certificate_metrics import CONFIGURATIONS, KeeperMetrics
 from webhook.errors import ClusterError, ConflictError, NameTakenError, RejectedError
 from webhook.kube.backoff import Backoff
@@ -200,14 +200,7 @@ class CertificateKeeper:
 
 def leaf_in(secret: Secret | None) -> KeyPair | Reason:
     """Give the pair that a Secret holds, or why it holds none."""
-    if secret is None:
-        return Reason.MISSING
-    try:
-        return KeyPair.from_pem(secret.data.get("tls.crt", b""), secret.data.get("tls.key", b""))
-    except KeyMismatch:
-        return Reason.KEY_MISMATCH
-    except CertError:
-        return Reason.UNREADABLE
+    return stored_pair(None if secret is None else secret.data)
 
 
 def _asked(secret: Secret | None, request: str, answer: str) -> bool:

@@ -29,7 +29,6 @@ from webhook.runtime.process import calm_collector, utc_now
 from webhook.settings import Settings
 from webhook.telemetry import ControllerTelemetry
 
-LEASE = "schemagate-controller"
 RESYNC_SECONDS = 600.0
 """How often everything is looked at although nothing changed: a net under the watches."""
 _LOOK_AGAIN = {Phase.PENDING: 15.0, Phase.WAITING: 15.0, Phase.RUNNING: 60.0, Phase.SUPERSEDED: 60.0}
