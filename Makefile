@@ -29,7 +29,7 @@ check: $(STAMP) ## The fast inner loop: lint and the tests of the pure core (und
 	@$(MAKE) --no-print-directory lint
 	@HYPOTHESIS_PROFILE=quick $(BIN)/python -m pytest -q -x -n 2 tests/policy tests/certs tests/audit tests/test_layers.py
 
-controlplane: $(STAMP) ## Build what the live tests run on: a real control plane (first run only, about 10 minutes)
+controlplane: $(STAMP) ## Build what the live tests run on: a real control plane (first run only, some 15 minutes)
 	@command -v go >/dev/null || $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes \
 	  -r requirements/controlplane.txt
 	@$(BIN)/python -m tests.controlplane build >/dev/null
