@@ -4,6 +4,9 @@ import json
 import subprocess
 import sys
 
+from webhook.errors import RejectedError
+from webhook.logs import said
+
 LOGGING = """
 import logging
 from webhook.logs import configure_logging, logger
@@ -43,3 +46,13 @@ def test_logs_are_json_lines_without_local_variables() -> None:
     assert "hunter2" not in "".join(lines)
     assert events[-1]["exception"][0]["exc_type"] == "ValueError"
     assert "\x1b" not in done.stderr
+
+
+def test_the_words_of_an_api_server_are_logged_without_credentials_and_in_bounds() -> None:
+    error = RejectedError(
+        "Job is invalid: env: jdbc:mysql://root:hunter2@db/ssg?password=hunter3\n" + "x" * 90_000
+    )
+    assert "Job is invalid" in said(error)
+    assert "hunter" not in said(error)
+    assert "\n" not in said(error)
+    assert len(said(error)) <= 1024

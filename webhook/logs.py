@@ -7,6 +7,12 @@ from typing import Any
 import msgspec
 import structlog
 
+from webhook.policy.decision import MESSAGE_LIMIT, printable
+from webhook.policy.migration.redaction import redact
+
+# Longest text that is searched for credentials: the words of an API server may repeat a whole object.
+_READ_LIMIT = 4096
+
 
 def configure_logging(level: str) -> None:
     """Log from ``level`` up (debug, info, warning, error), one JSON object a line, on standard error.
@@ -50,3 +56,8 @@ class _Bridge(logging.Handler):
 def logger() -> Any:
     """Give the application's logger."""
     return structlog.get_logger("schemagate")
+
+
+def said(error: Exception) -> str:
+    """Give the words of an error for a log, in one line: an API server's may repeat what somebody wrote."""
+    return printable(redact(str(error)[:_READ_LIMIT]), MESSAGE_LIMIT)

@@ -29,6 +29,7 @@ from webhook.kube.pace import Pace
 from webhook.kube.reflector import Reflector
 from webhook.kube.registrations import KINDS, NAME, Registration, Registrations
 from webhook.kube.secrets import AUTHORITY, LEAF, SECRETS, Secret, Secrets
+from webhook.logs import said
 from webhook.policy.names import PRUNE, PRUNED, ROTATE, ROTATED
 from webhook.settings import Settings
 
@@ -192,7 +193,7 @@ class CertificateKeeper:
 
     def _failed(self, error: Exception) -> None:
         self._metrics.failed(error)
-        self._log.warning("certificates_not_kept", error=str(error))
+        self._log.warning("certificates_not_kept", error=said(error))
 
     def _changed(self, _namespace: str, _name: str) -> None:
         self._wake.set()

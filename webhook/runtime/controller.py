@@ -20,11 +20,11 @@ from webhook.kube.lease import Elector
 from webhook.kube.outbox import Inbox, Received
 from webhook.kube.pace import Pace
 from webhook.kube.resources import DEPLOYMENTS, RECORDS
-from webhook.logs import logger
+from webhook.logs import logger, said
 from webhook.policy.migration.notices import Notice
 from webhook.policy.names import GATEWAY_KIND
 from webhook.policy.record import Phase, Record
-from webhook.runtime.intake import Intake, said
+from webhook.runtime.intake import Intake
 from webhook.runtime.process import calm_collector, utc_now
 from webhook.settings import Settings
 from webhook.telemetry import ControllerTelemetry

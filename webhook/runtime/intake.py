@@ -5,13 +5,9 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from webhook.errors import NotLeadingError
 from webhook.kube.outbox import Received
-from webhook.policy.decision import MESSAGE_LIMIT, printable
-from webhook.policy.migration.redaction import redact
 
 LONGEST = 60.0
 """Seconds of the longest back-off of a batch that fails."""
-_READ_LIMIT = 4096
-# Longest text that is searched for credentials: the words of an API server may repeat a whole object.
 
 
 class Intake:
@@ -73,8 +69,3 @@ class Intake:
             else:
                 self._failures.pop(received.uid, None)
                 self._not_before.pop(received.uid, None)
-
-
-def said(error: Exception) -> str:
-    """Give the words of an error for a log, in one line: an API server's may repeat what somebody wrote."""
-    return printable(redact(str(error)[:_READ_LIMIT]), MESSAGE_LIMIT)

@@ -8,7 +8,7 @@ from webhook.kube.client import Client
 from webhook.kube.cluster import WebhookCluster
 from webhook.kube.outbox import Outbox
 from webhook.kube.pace import Pace
-from webhook.logs import logger
+from webhook.logs import logger, said
 from webhook.runtime.certificates import ServedCertificate
 from webhook.runtime.front import Front
 from webhook.runtime.process import utc_now
@@ -85,10 +85,10 @@ class WebhookProcess(Front):
 
     def _not_sent(self, error: Exception) -> None:
         if not isinstance(error, NameTakenError):  # the controller has not taken in the batch before: wait
-            logger().error("rejections_not_sent", error=str(error))
+            logger().error("rejections_not_sent", error=said(error))
 
     def _poisoned(self, kind: str, namespace: str, name: str, error: Exception) -> None:
-        logger().error("object_unreadable", kind=kind, namespace=namespace, name=name, error=str(error))
+        logger().error("object_unreadable", kind=kind, namespace=namespace, name=name, error=said(error))
 
 
 async def _joined(task: asyncio.Task[None]) -> None:
