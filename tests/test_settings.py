@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from webhook.errors import StartError
 from webhook.policy.record import Mode
+from webhook.policy.rollout.change import DryRun, Terms
 from webhook.settings import Settings, read_settings
 
 FIELDS = sorted(Settings.model_fields)
@@ -34,6 +36,13 @@ def test_the_environment_is_read_and_a_flag_wins(monkeypatch: pytest.MonkeyPatch
     settings = read_settings(port=0, ops_port=None)
     assert (settings.port, settings.ops_port, settings.default_mode) == (0, 1235, Mode.HOLD)
     assert (settings.tls_cert, settings.tls_key) == (Path("/c.pem"), Path("/k.pem"))
+
+
+def test_what_holds_for_all_rollouts_is_set_by_two(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert read_settings().terms == Terms(bypass_longest=timedelta(hours=24), dry_run=DryRun.DECIDE)
+    monkeypatch.setenv("SCHEMAGATE_BYPASS_MAX_SECONDS", "3600")
+    monkeypatch.setenv("SCHEMAGATE_DRY_RUN", "warn")
+    assert read_settings().terms == Terms(bypass_longest=timedelta(hours=1), dry_run=DryRun.WARN)
 
 
 def test_an_empty_variable_counts_as_not_set(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,5 +1,6 @@
 """Settings of the process. Each is an environment variable ``SCHEMAGATE_…`` and a flag of the command line."""
 
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -8,6 +9,8 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from webhook.errors import StartError
 from webhook.policy.record import Mode
+from webhook.policy.rollout.bypass import LONGEST
+from webhook.policy.rollout.change import DryRun, Terms
 
 Port = Annotated[int, Field(ge=0, le=65535)]
 
@@ -57,6 +60,12 @@ class Settings(BaseSettings):
     default_mode: Annotated[Mode, Field(description="mode where neither record nor namespace names one")] = (
         Mode.REJECT
     )
+    bypass_max_seconds: Annotated[
+        float, Field(ge=1, le=31_536_000, description="how far ahead schemagate.io/bypass-until may lie")
+    ] = LONGEST.total_seconds()
+    dry_run: Annotated[
+        DryRun, Field(description="dry runs that would be denied: decide denies them, warn allows with a warning")
+    ] = DryRun.DECIDE
     drain_seconds: Annotated[
         float, Field(ge=0, le=300, description="how long to serve on, closing connections, after SIGTERM")
     ] = 10.0
@@ -87,9 +96,21 @@ class Settings(BaseSettings):
     reload_seconds: Annotated[
         float, Field(ge=0.1, le=3600, description="how often the certificate files are looked at")
     ] = 10.0
+    decision_log: Annotated[
+        Literal["all", "notable", "off"],
+        Field(description="verdicts told on standard output, a JSON line each; notable: denials and warnings"),
+    ] = "all"
+    view: Annotated[
+        bool, Field(description="show the audit's report as /audit on the ops port of the controller")
+    ] = False
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"], Field(description="least level that is logged")
     ] = "info"
+
+    @property
+    def terms(self) -> Terms:
+        """What holds for all rollouts."""
+        return Terms(bypass_longest=timedelta(seconds=self.bypass_max_seconds), dry_run=self.dry_run)
 
 
 def read_settings(**flags: object) -> Settings:

@@ -21,15 +21,12 @@ from tests.support.builders import (
 )
 from webhook.admission.gather import Gatherer
 from webhook.admission.handlers import Verdict, endpoints
-from webhook.admission.notes import Notes
-from webhook.audit.ledger import Ledger
 from webhook.embedded.cluster import EmbeddedCluster
 from webhook.policy.governance import Claims, govern
 from webhook.policy.inputs import migration_inputs
 from webhook.policy.objects import ConfigMap, Deployment, UserInfo, view
 from webhook.policy.reasons import Reason
 from webhook.policy.record import Completion, Phase, Record
-from webhook.telemetry import Telemetry
 
 VALIDATE, MUTATE, POD = "/validate-apps-v1-deployment", "/mutate-apps-v1-deployment", "/mutate-v1-pod"
 
@@ -342,73 +339,6 @@ async def test_pods_are_judged_at_creation_only() -> None:
     cluster.cached = await complete(cluster, IMAGE)
     update = review("Pod", request={"oldObject": pod()})
     assert "patch" not in await ask(cluster, POD, update)
-
-
-class Log:
-    def __init__(self) -> None:
-        self.lines: list[dict[str, object]] = []
-
-    def info(self, event: str, **fields: object) -> None:
-        self.lines.append(fields)
-
-
-LOGGED = {
-    "a denial": ("reject", VALIDATE, UPGRADE, "deny"),
-    "what would be denied": ("audit", VALIDATE, UPGRADE, "allow"),
-    "a warning": ("warn", VALIDATE, UPGRADE, "warn"),
-    "a rollout held": ("hold", MUTATE, UPGRADE, "warn"),
-    "a pod without skip": ("reject", POD, review("Pod", request={"operation": "CREATE"}), "warn"),
-    "a no-op patch": ("reject", VALIDATE, review(), None),
-    "what the mutating webhook leaves to the validating one": ("reject", MUTATE, UPGRADE, None),
-}
-
-
-@pytest.mark.parametrize("case", LOGGED)
-async def test_what_is_out_of_the_ordinary_is_logged_once_and_without_the_object(case: str) -> None:
-    mode, path, manifest, outcome = LOGGED[case]
-    cluster = lagging(config_map(), namespace(**{"schemagate.io/enforce": mode}))
-    telemetry, log = Telemetry((VALIDATE, MUTATE, POD)), Log()
-    hooks = endpoints(Gatherer(cluster), Notes(telemetry, Ledger(lambda: None), log, lambda: NOW), lambda: NOW)
-    await hooks[path](encoded(manifest), deadline=float("inf"))
-    assert [line["decision"] for line in log.lines] == ([outcome] if outcome else [])
-    assert "image" not in json.dumps(log.lines)
-
-
-async def test_a_patched_pod_is_counted_and_not_logged() -> None:
-    cluster = lagging()
-    cluster.cached = await complete(cluster, IMAGE)
-    telemetry, log = Telemetry((VALIDATE, MUTATE, POD)), Log()
-    hooks = endpoints(Gatherer(cluster), Notes(telemetry, Ledger(lambda: None), log, lambda: NOW), lambda: NOW)
-    await hooks[POD](encoded(review("Pod", request={"operation": "CREATE"})), deadline=float("inf"))
-    assert log.lines == []
-    assert (
-        b'decision="patch",operation="CREATE",reason="SkipInjected",webhook="pods.mutate"} 1.0'
-        in telemetry.exposition()
-    )
-
-
-async def test_dry_runs_get_the_same_verdict_and_leave_no_trace() -> None:
-    telemetry = Telemetry((VALIDATE, MUTATE, POD))
-    ledger = Ledger(telemetry.ledger_dropped.inc)
-    log = Log()
-    notes = Notes(telemetry, ledger, log, lambda: NOW)
-    hooks = endpoints(Gatherer(lagging()), notes, lambda: NOW)
-    kept: list[str] = []
-
-    async def keep(namespace: str, name: str, news: object) -> None:
-        kept.append(f"{namespace}/{name}")
-
-    answers = []
-    for dry_run in (True, False):
-        manifest = review(request={"object": deployment(container(image=NEXT_IMAGE)), "dryRun": dry_run})
-        answers.append(
-            json.loads((await hooks[VALIDATE](encoded(manifest), deadline=float("inf"))).body)["response"]
-        )
-        await ledger.flush(keep)
-        assert kept == ([] if dry_run else ["team-a/ssg"])
-    assert answers[0] == answers[1]
-    assert len(log.lines) == 2
-    assert b"schemagate_admission_dry_run_total 1.0" in telemetry.exposition()
 
 
 async def test_answers_do_not_depend_on_what_else_is_asked_meanwhile() -> None:

@@ -12,7 +12,7 @@ from tests.support.builders import IMAGE, NEXT_IMAGE, NOW
 from webhook.controller.reconcile import Reconciler
 from webhook.embedded.jobs import LOCKED, SUCCESS, Ending, JobRunner
 from webhook.embedded.writes import EmbeddedControllerCluster
-from webhook.errors import ConflictError
+from webhook.errors import ConflictError, ForbiddenError
 from webhook.policy.names import (
     CLEAR_LOCKS,
     ENFORCE,
@@ -34,13 +34,21 @@ class CrashError(Exception):
 
 
 class Fragile(EmbeddedControllerCluster):
-    """Dies once before or after a write of the given name."""
+    """Dies once before or after a write of the given name; undoes as many releases as it is told."""
 
     def __init__(self) -> None:
         super().__init__()
         self.before = ""
         self.after = ""
         self.outdated: Mapping[str, Any] | None = None
+        self.undone = 0
+
+    async def unpause(self, namespace: str, name: str, version: str) -> None:
+        """Release, unless a webhook that lags pauses again: what is stored is then what was stored."""
+        if self.undone:
+            self.undone -= 1
+            return
+        await super().unpause(namespace, name, version)
 
     async def create_job(self, manifest: Mapping[str, Any]) -> str:
         if self.before == "create_job":
@@ -593,6 +601,54 @@ async def test_a_record_whose_source_is_gone_outlives_the_job_that_runs(world: A
     world.runner.finish(namespace, name)
     assert await world.settle() is None
     assert world.cluster.records() == []
+    assert not paused(world)
+
+
+@pytest.mark.parametrize("mode", ["Warn", "Audit"])
+async def test_a_record_that_stops_nothing_any_more_releases_at_once(world: Any, mode: str) -> None:
+    await held(world, make.record(spec={"mode": "Hold"}))
+    world.change("GatewayMigration", spec={"mode": mode})
+    assert (await world.record()).status.phase is Phase.RUNNING
+    assert not paused(world)
+    assert world.cluster.deployment_meta(*WHERE).annotation(HELD) is None
+    assert len(world.runner.active()) == 1, "a Job is not ended amid its changes"
+
+
+@pytest.mark.parametrize("mode", ["warn", "audit"])
+async def test_a_namespace_that_stops_nothing_any_more_releases_at_once(world: Any, mode: str) -> None:
+    await held(world, make.namespace("team-a", **{ENFORCE: "hold"}))
+    world.put(make.namespace("team-a", **{ENFORCE: mode}))
+    await world.record()
+    assert not paused(world)
+
+
+async def test_what_is_held_stays_so_when_hold_becomes_reject(world: Any) -> None:
+    await held(world, make.record(spec={"mode": "Hold"}))
+    world.change("GatewayMigration", spec={"mode": "Reject"})
+    await world.record()
+    assert paused(world)
+    await world.end()
+    assert not paused(world)
+
+
+async def test_a_release_that_admission_undoes_is_tried_again(world: Any) -> None:
+    await held(world, make.record(spec={"mode": "Hold"}))
+    world.cluster.undone = 1
+    world.change("GatewayMigration", spec={"mode": "Warn"})
+    with pytest.raises(ForbiddenError, match="admission paused it again"):
+        await world.settle()
+    assert paused(world)
+    await world.record()
+    assert not paused(world)
+
+
+async def test_a_release_of_nothing_governed_that_admission_undoes_is_tried_again(world: Any) -> None:
+    await held(world, make.record(spec={"mode": "Hold"}))
+    world.cluster.delete("GatewayMigration", *WHERE)
+    world.cluster.undone = 1
+    with pytest.raises(ForbiddenError, match="admission paused it again"):
+        await world.settle()
+    assert await world.settle() is None
     assert not paused(world)
 
 

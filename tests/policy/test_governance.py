@@ -9,7 +9,7 @@ from webhook.policy.gateway_resource import Gateway
 from webhook.policy.governance import Claims, Governance, Source, govern, source_spec
 from webhook.policy.names import GATEWAY_API_VERSION
 from webhook.policy.objects import Namespace, ObjectMeta, OwnerReference, view
-from webhook.policy.record import FirstInstall, LogLevel, Mode, Record, RecordSpec, Runner
+from webhook.policy.record import FirstInstall, LogLevel, Mode, Record, RecordSpec, Rollback, Runner
 
 ASKS = {"schemagate.io/migration-job": "enabled"}
 JOB = ("spec", "app", "management", "database", "migrationJob")
@@ -121,6 +121,7 @@ def test_a_managed_record_keeps_what_only_it_can_say() -> None:
         "runner": "External",
         "firstInstall": "Gateway",
         "podAttempts": 3,
+        "rollback": "Deny",
         "clearLocks": True,
     }
     found = governed(Claims(record=a_record(True, **kept), gateway=OPERATED))
@@ -131,8 +132,14 @@ def test_a_managed_record_keeps_what_only_it_can_say() -> None:
         runner=Runner.EXTERNAL,
         first_install=FirstInstall.GATEWAY,
         pod_attempts=3,
+        rollback=Rollback.DENY,
     )
     assert (found.mode, found.first_install, found.announced) == (Mode.WARN, FirstInstall.GATEWAY, NEXT_IMAGE)
+
+
+@pytest.mark.parametrize(("mode", "stops"), [("Reject", True), ("Hold", True), ("Warn", False), ("Audit", False)])
+def test_reject_and_hold_stop_what_is_not_migrated(mode: str, stops: bool) -> None:
+    assert governed(Claims(record=a_record(mode=mode))).stops is stops
 
 
 def test_a_gateway_tells_all_its_settings() -> None:

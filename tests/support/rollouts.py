@@ -9,8 +9,8 @@ from webhook.policy.governance import Claims, govern
 from webhook.policy.inputs import MigrationInputs, migration_inputs
 from webhook.policy.objects import Deployment, Namespace, view
 from webhook.policy.record import Record, RecordSpec
-from webhook.policy.rollout.bypass import bypass_of
-from webhook.policy.rollout.change import Change, Rollout, Workload
+from webhook.policy.rollout.bypass import Requester, bypass_of
+from webhook.policy.rollout.change import Change, Rollout, Terms, Workload
 
 OLD = deployment()
 NEXT = deployment(container(image=NEXT_IMAGE))
@@ -47,7 +47,8 @@ def rollout(
     governed: bool = True,
     maps: ConfigMaps | None = None,
     namespace: Namespace | None = None,
-    authorized: bool = False,
+    requester: Requester | None = None,
+    terms: Terms | None = None,
     judged: bool = True,
 ) -> Rollout:
     """A change of Deployment team-a/ssg, governed by a user's record unless told otherwise."""
@@ -64,6 +65,7 @@ def rollout(
         inputs=inputs_of(change.new, spec, maps) if asks else None,
         old_inputs=inputs_of(change.old, spec, maps) if asks else None,
         bypass=bypass_of(change.new.meta),
-        authorized=authorized,
+        requester=requester or Requester(),
         now=NOW,
+        terms=terms or Terms(),
     )

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import Protocol
 
@@ -16,8 +17,8 @@ from webhook.policy.inputs import MigrationInputs, migration_inputs, out_of_sigh
 from webhook.policy.objects import ConfigMap, ObjectMeta, Pod, UserInfo
 from webhook.policy.pod.pods import Admission
 from webhook.policy.record import Mode, Record
-from webhook.policy.rollout.bypass import bypass_of
-from webhook.policy.rollout.change import Change, Rollout, Workload
+from webhook.policy.rollout.bypass import Requester, bypass_of, is_person
+from webhook.policy.rollout.change import Change, Rollout, Terms, Workload
 
 
 class Caches(Known, Protocol):
@@ -53,14 +54,18 @@ class Cluster(Caches, Reads, Protocol):
 class Gatherer:
     """Gathers the facts about requests. ``default_mode`` holds where neither record nor namespace says."""
 
-    def __init__(self, cluster: Cluster, default_mode: Mode = Mode.REJECT) -> None:
+    def __init__(self, cluster: Cluster, default_mode: Mode = Mode.REJECT, terms: Terms | None = None) -> None:
         self._cluster = cluster
         self._default_mode = default_mode
+        self._terms = terms or Terms()
 
-    async def rollout(self, change: Change, now: datetime, *, live: bool = False) -> Rollout:
+    async def rollout(
+        self, change: Change, now: datetime, *, live: bool = False, dry_run: bool = False
+    ) -> Rollout:
         """Gather what a Deployment's verdict depends on; ``live`` reads the record past the cache."""
+        facts = Rollout(change, None, now=now, requester=Requester(dry_run=dry_run), terms=self._terms)
         if change.new.gateway is None and (change.old is None or change.old.gateway is None):
-            return Rollout(change, None, now=now)
+            return facts
         if change.starts_pods and (stale := self._cluster.stale()):
             raise UnreachableError(stale)  # a fault of ours: failurePolicy decides
         claims = self._claims(change.namespace, change.name, change.metas)
@@ -69,26 +74,30 @@ class Gatherer:
             claims = msgspec.structs.replace(claims, record=record)
         governance = govern(claims)
         if governance is None or not change.starts_pods:
-            return Rollout(change, governance, now=now)
+            return msgspec.structs.replace(facts, governance=governance)
         config_maps = await self._config_maps(change.namespace, change.config_maps)
         inputs = _inputs(change.new, governance, config_maps)
         old_inputs = _inputs(change.old, governance, config_maps)
         if inputs is None and old_inputs is not None and change.new.gateway is not None:
             inputs = out_of_sight(old_inputs, change.new.gateway)
-        return Rollout(
-            change, governance, inputs=inputs, old_inputs=old_inputs, bypass=bypass_of(change.new.meta), now=now
+        return msgspec.structs.replace(
+            facts, governance=governance, inputs=inputs, old_inputs=old_inputs, bypass=bypass_of(change.new.meta)
         )
 
     async def authorize(self, rollout: Rollout, user: UserInfo) -> Rollout:
-        """Ask whether the user may break glass, where somebody wants to; no answer counts as no."""
+        """Ask whether the user may break glass, where somebody wants to who might; no answer counts as no."""
         if rollout.bypass is None:
             return rollout
-        change = rollout.change
+        requester = replace(rollout.requester, person=is_person(user))
+        if requester.person and not requester.dry_run:
+            requester = replace(requester, authorized=await self._may_bypass(user, rollout.change))
+        return msgspec.structs.replace(rollout, requester=requester)
+
+    async def _may_bypass(self, user: UserInfo, change: Change) -> bool | None:
         try:
-            authorized = await self._cluster.may_bypass(user, change.namespace, change.name)
+            return await self._cluster.may_bypass(user, change.namespace, change.name)
         except Exception:  # noqa: BLE001 # an access check that fails must open nothing, whatever failurePolicy says
-            authorized = False
-        return msgspec.structs.replace(rollout, authorized=authorized)
+            return None
 
     async def pod(self, pod: Pod, namespace: str, *, live: bool = False) -> Admission:
         """Gather what a pod's environment depends on; ``live`` reads record and ConfigMaps past the caches."""

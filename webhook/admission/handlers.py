@@ -34,6 +34,8 @@ class Verdict(Value, frozen=True):
     dry_run: bool
     decision: Decision
     rollout: Rollout | None = None
+    groups: tuple[str, ...] = ()
+    uid: str = ""
 
 
 class VerdictSink(Protocol):
@@ -81,6 +83,8 @@ class ReviewEndpoint(Generic[T]):
                 request.dry_run,
                 decision,
                 rollout,
+                request.user.groups or (),
+                request.uid,
             )
         )
         return Reply(200, encode_answer(request.uid, decision, self._resource, name))
@@ -110,7 +114,7 @@ def deployment_mutator(gatherer: Gatherer) -> Judge[Deployment]:
 
     async def judge(request: Request[Deployment], now: datetime) -> tuple[Decision, Rollout | None]:
         decision, rollout = await _verdict(gatherer, request, now)
-        return hold(rollout, decision), None
+        return hold(rollout, decision), rollout
 
     return judge
 
@@ -158,11 +162,12 @@ async def _verdict(gatherer: Gatherer, request: Request[Deployment], now: dateti
     change = Change.between(request.namespace, request.new, request.old, judged=judged)
     verdicts = []
     for each in (change, *change.others()):
-        rollout = await gatherer.rollout(each, now)
+        rollout = await gatherer.rollout(each, now, dry_run=request.dry_run)
         decision = decide(rollout)
         if decision.reason not in ALLOWING:
             # A cache that lags must never turn a rollout away.
-            rollout = await gatherer.authorize(await gatherer.rollout(each, now, live=True), request.user)
+            rollout = await gatherer.rollout(each, now, live=True, dry_run=request.dry_run)
+            rollout = await gatherer.authorize(rollout, request.user)
             decision = decide(rollout)
             if decision.reason not in ALLOWING:
                 return decision, rollout

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
 
+from webhook.audit.ending import Standing, followed
 from webhook.claims import claims_of
 from webhook.controller.intent import job_of
 from webhook.controller.observe import observe
@@ -30,7 +31,7 @@ from webhook.policy.migration.observed import (
 )
 from webhook.policy.migration.obstacles import obstacle
 from webhook.policy.migration.target import is_held
-from webhook.policy.record import JobReference, Mode, Record
+from webhook.policy.record import JobReference, Mode, Record, RecordStatus
 
 PASSES = 8
 """How often one call plans again after taking steps; a plan that never settles is a bug, not a loop."""
@@ -88,6 +89,7 @@ class Reconciler:
         observed = await observe(self._cluster, record, governance, self._clock())
         _, refused = self._refused.get((record.namespace, record.name), (None, None))
         wanted = self._plan(replace(observed, refused=refused))
+        wanted = replace(wanted, status=self._followed(observed, wanted.status))
         settled = wanted.status == record.status
         if not settled:
             told = notices(record.status, wanted.status, namespace=record.namespace, name=record.name)
@@ -96,6 +98,13 @@ class Reconciler:
         for step in wanted.steps:
             record = await self._take(step, record, governance)
         return record, settled and not wanted.steps
+
+    def _followed(self, observed: Observed, status: RecordStatus) -> RecordStatus:
+        """Give the status with what became of the rollouts that were turned away."""
+        deployment = self._cluster.deployment(observed.record.namespace, observed.record.name)
+        running = observed.target.running if observed.target else None
+        standing = Standing.of(deployment, running, observed.governance)
+        return replace(status, rejections=followed(status.rejections, status, standing, observed.now))
 
     def _plan(self, observed: Observed) -> Plan:
         """Plan; a database that another worker of this process is about to take counts as busy.
@@ -153,7 +162,17 @@ class Reconciler:
         """
         deployment = self._cluster.deployment(namespace, name)
         if deployment is not None and is_held(deployment) and govern(self._claims(namespace, name)) is None:
-            await self._cluster.unpause(namespace, name, deployment.metadata.resource_version)
+            await self._release(namespace, name, deployment.metadata.resource_version)
+
+    async def _release(self, namespace: str, name: str, version: str) -> None:
+        """Let a Deployment go on; ForbiddenError when admission paused it again, which changes nothing stored.
+
+        A webhook may hear later than we did of what sets it free, and nothing would wake us once it has.
+        """
+        await self._cluster.unpause(namespace, name, version)
+        deployment = self._cluster.deployment(namespace, name)
+        if deployment is not None and is_held(deployment) and deployment.metadata.resource_version == version:
+            raise ForbiddenError(f"Deployment {namespace}/{name} was to go on, and admission paused it again")
 
     async def _take(self, step: Step, record: Record, governance: Governance | None) -> Record:
         where = (record.namespace, record.name)
@@ -163,7 +182,7 @@ class Reconciler:
             case DeleteJob(job=job):
                 await self._cluster.delete_job(record.namespace, job.name, job.uid)
             case Unpause(version=version):
-                await self._cluster.unpause(*where, version)
+                await self._release(*where, version)
             case MarkMigrated(mark=mark):
                 await self._cluster.mark_migrated(*where, mark)
             case ClearRetry():

@@ -67,6 +67,11 @@ class Governance(Value, frozen=True):
     problem: str | None = None
     runner: Runner = Runner.SCHEMAGATE
 
+    @property
+    def stops(self) -> bool:
+        """Whether a rollout is kept from starting until its migration is complete."""
+        return self.mode in {Mode.REJECT, Mode.HOLD}
+
     def problem_with(self, inputs: MigrationInputs) -> str | None:
         """Say why nothing can be told of these inputs, or give None when all is well."""
         return inputs.problem or self.problem
@@ -74,6 +79,18 @@ class Governance(Value, frozen=True):
     def completed(self, inputs: MigrationInputs) -> Completion | None:
         """Give the completion of exactly these inputs; inputs with a problem are never complete."""
         return None if self.problem_with(inputs) else self.status.completion(inputs.spec_hash)
+
+    def ahead_of(self, inputs: MigrationInputs) -> Completion | None:
+        """Give the completion that took the schema further than these complete inputs need it, or None.
+
+        Another database has another schema, and the same image brings the same changes, whatever else differs.
+        """
+        done = self.completed(inputs)
+        if done is None:
+            return None
+        newest = next(item for item in self.status.completed_hashes if item.database == done.database)
+        same = newest.hash == done.hash or (newest.image == done.image != "")
+        return None if same else newest
 
     def too_old(self, inputs: MigrationInputs) -> GatewayVersion | None:
         """Give the version when it is known not to know the schema-update modes, else None."""
@@ -157,6 +174,7 @@ def _merged(spec: RecordSpec, kept: RecordSpec) -> RecordSpec:
         mode=kept.mode,
         runner=kept.runner,
         first_install=kept.first_install,
+        rollback=kept.rollback,
         pod_attempts=kept.pod_attempts,
         gateway_version=kept.gateway_version or spec.gateway_version,
     )

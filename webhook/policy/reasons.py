@@ -72,6 +72,12 @@ class Reason(StrEnum):
         "allowed, with a warning",
         "The inputs were migrated before, but not last: the schema is ahead of the image.",
     )
+    ROLLBACK_REFUSED = (
+        "RollbackRefused",
+        "denied",
+        "The inputs were migrated before, but not last, and spec.rollback of the record is Deny. Roll forward, or "
+        "set it to Allow.",
+    )
     HELD = (
         "Held",
         "allowed",

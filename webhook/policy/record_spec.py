@@ -43,6 +43,13 @@ class FirstInstall(StrEnum):
     GATEWAY = "Gateway"
 
 
+class Rollback(StrEnum):
+    """What happens to a rollout that goes back to an image which was migrated before, but not last."""
+
+    ALLOW = "Allow"
+    DENY = "Deny"
+
+
 class LogLevel(StrEnum):
     """``LIQUIBASE_LOG_LEVEL`` of a Gateway."""
 
@@ -164,6 +171,18 @@ class RecordSpec(Wire):
             )
         ),
     ] = None
+    rollback: Annotated[
+        Rollback,
+        Field(
+            description=(
+                "What happens to a rollout that goes back to an image whose migration is complete, but not the "
+                "newest. Default: Allow.\n"
+                "- Allow: it passes at once, with a warning that the schema is ahead of the image.\n"
+                "- Deny: it is turned away as the mode says, though Hold denies it too: no migration is to wait "
+                "for. Choose it where an older Gateway must never meet a newer schema; break-glass opens it."
+            )
+        ),
+    ] = Rollback.ALLOW
     pod_attempts: Annotated[
         int,
         Field(

@@ -33,13 +33,13 @@ def conditions(given: RecordStatus) -> dict[str, Condition]:
         (Phase.RUNNING, {"Progressing"}),
         (Phase.SUPERSEDED, {"Progressing"}),
         (Phase.COMPLETE, {"Ready", "MigrationComplete"}),
-        (Phase.FAILED, {"Degraded"}),
+        (Phase.FAILED, {"Degraded", "Stalled"}),
         (Phase.DISABLED, {"Ready"}),
     ],
 )
 def test_what_is_true_in_each_phase(phase: Phase | None, true: set[str]) -> None:
     given = conditions(with_conditions(status(phase), RecordStatus(), NOW))
-    assert set(given) == {"Ready", "MigrationComplete", "Progressing", "Degraded"}
+    assert set(given) == {"Ready", "MigrationComplete", "Progressing", "Degraded", "Stalled"}
     assert {kind for kind, condition in given.items() if condition.status == "True"} == true
     assert {condition.status for condition in given.values()} <= {"True", "False"}
 

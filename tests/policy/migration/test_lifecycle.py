@@ -51,6 +51,7 @@ VANISHED = Failure(classification=FailureClass.JOB_VANISHED, message="gone")
 ACTIVE, SUCCEEDED, FAILED = JobPhase.ACTIVE, JobPhase.SUCCEEDED, JobPhase.FAILED
 
 FIRST_PODS = governance(first_install=FirstInstall.GATEWAY)
+RELEASED = target(B, B, held=True, released=True, rolling=True, settled=False, version="7")
 AWAITING = RecordStatus(phase=Phase.PENDING, spec_hash=A.spec_hash, image=A.image, jdbc_url=A.jdbc_url)
 MOVED = inputs(jdbc_url="jdbc:mysql://other:3306/ssg")
 
@@ -475,6 +476,32 @@ ARROWS = {
         observed(running(), job=job(MADE, ACTIVE), target=None),
         Phase.SUPERSEDED,
         (),
+    ),
+    # A mode that stops nothing
+    "released before its Job began, it migrates by itself": (
+        observed(status_for(B, Phase.PENDING, job=INTENT), target=RELEASED),
+        Phase.PENDING,
+        (Unpause("7"),),
+    ),
+    "released while its Job runs, which goes on": (
+        observed(running(), job=job(MADE, ACTIVE), target=RELEASED),
+        Phase.RUNNING,
+        (Unpause("7"),),
+    ),
+    "released after its Job failed": (
+        observed(failed(), job=job(MADE, FAILED), target=RELEASED),
+        Phase.FAILED,
+        (Unpause("7"),),
+    ),
+    "released although its inputs cannot be told": (
+        observed(status_for(B, Phase.PENDING), target=RELEASED, governance=governance(problem="no such key")),
+        Phase.FAILED,
+        (Unpause("7"),),
+    ),
+    "released when it is complete, once": (
+        observed(running(), job=job(MADE, SUCCEEDED), target=RELEASED),
+        Phase.COMPLETE,
+        (Unpause("7"),),
     ),
     # Disabled
     "disabled lets go of what it held": (

@@ -12,7 +12,7 @@ from tests.support.observations import governance
 from webhook.policy.migration.target import is_held, is_rolling, is_settled, target_of
 from webhook.policy.names import GATEWAY_CONTAINER, HELD
 from webhook.policy.objects import Deployment, view
-from webhook.policy.record import Completion, RecordStatus
+from webhook.policy.record import Completion, Mode, RecordStatus
 
 
 def stored(**tweak: Any) -> Deployment:
@@ -149,6 +149,25 @@ def progressing(status: str, reason: str) -> dict[str, Any]:
 )
 def test_rolling(case: str, tweak: dict[str, Any], expected: bool) -> None:
     assert is_rolling(stored(**tweak)) is expected
+
+
+@pytest.mark.parametrize("mode", [Mode.WARN, Mode.AUDIT])
+def test_what_is_held_is_released_by_a_mode_that_stops_nothing(mode: Mode) -> None:
+    asked = msgspec.structs.replace(governance(), mode=mode)
+    target = target_of(held(**COMING), asked, config_maps())
+    assert target
+    assert (target.held, target.released, target.rolling) == (True, True, True)
+    for other in (Mode.REJECT, Mode.HOLD):
+        stays = target_of(held(), msgspec.structs.replace(governance(), mode=other), config_maps())
+        assert stays
+        assert (stays.held, stays.released, stays.rolling) == (True, False, False)
+
+
+def test_what_a_person_paused_no_mode_releases() -> None:
+    asked = msgspec.structs.replace(governance(), mode=Mode.WARN)
+    target = target_of(stored(spec={"paused": True}), asked, config_maps())
+    assert target
+    assert (target.released, target.rolling) == (False, False)
 
 
 def test_a_gateway_that_moves_on_wins_over_what_a_record_announced_before() -> None:

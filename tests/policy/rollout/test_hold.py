@@ -28,6 +28,10 @@ def apply(base: dict[str, Any], decision: Decision) -> dict[str, Any]:
     return found
 
 
+def marked(base: dict[str, Any]) -> dict[str, Any]:
+    return {**base, "metadata": base["metadata"] | {"annotations": {HELD: MARK}}}
+
+
 PAUSED: dict[str, tuple[dict[str, Any], dict[str, Any] | None]] = {
     "an update": (NEXT, OLD),
     "a first install": (NEXT, None),
@@ -76,6 +80,40 @@ def test_in_other_modes_the_mutating_webhook_does_and_says_nothing(
 ) -> None:
     found = held(new, old, record(spec={"mode": mode}))
     assert (found.allowed, found.message, found.warnings, found.patch) == (True, "", (), ())
+
+
+def test_a_bypass_that_is_not_honoured_is_told_with_the_hold() -> None:
+    broken = merged(NEXT, {"metadata": {"annotations": {"schemagate.io/bypass-reason": "outage"}}})
+    found = held(broken, OLD)
+    assert [line.partition(":")[0] for line in found.warnings] == ["schemagate", "schemagate"]
+    assert found.warnings[1] == (
+        f"schemagate: bypass not honoured: schemagate.io/bypass-hash is empty, it must be {MARK}"
+    )
+    assert found.audit["bypass"] == "refused-NoHash"
+
+
+STALE: dict[str, tuple[dict[str, Any], dict[str, Any] | None, dict[str, Any]]] = {
+    "a held one that may go on": (marked(NEXT), paused(NEXT, **{HELD: MARK}), completed(NEXT_HASH, HASH)),
+    "a held one that Warn lets go on": (marked(NEXT), paused(NEXT, **{HELD: MARK}), record(spec={"mode": "Warn"})),
+    "a mark that somebody wrote": (marked(NEXT), OLD, completed(NEXT_HASH)),
+    "paused by a person beside a mark": (paused(OLD, **{HELD: MARK}), marked(OLD), STORED),
+    "a new one with a mark": (marked(OLD), None, completed(HASH)),
+}
+
+
+@pytest.mark.parametrize(("new", "old", "stored"), STALE.values(), ids=STALE.keys())
+def test_a_mark_where_nothing_is_held_is_taken_off(
+    new: dict[str, Any], old: dict[str, Any] | None, stored: dict[str, Any]
+) -> None:
+    after = apply(new, held(new, old, stored))
+    assert HELD not in after["metadata"]["annotations"]
+    assert after["spec"] == new["spec"]
+    assert held(after, old, stored).patch == ()
+
+
+def test_the_mark_of_what_stays_held_stays() -> None:
+    found = held(paused(NEXT, **{HELD: MARK, "a/b": "c"}), paused(NEXT, **{HELD: MARK}))
+    assert found.patch == ()
 
 
 def test_a_lost_container_is_not_held() -> None:

@@ -1,5 +1,6 @@
 """The verdict: every check by itself, their order, and what mode and phase make of it."""
 
+from datetime import timedelta
 from typing import Any
 
 import msgspec
@@ -7,6 +8,7 @@ import pytest
 
 from tests.support.builders import (
     IMAGE,
+    NEXT_IMAGE,
     NOW,
     URL,
     config_map,
@@ -16,11 +18,13 @@ from tests.support.builders import (
     record,
 )
 from tests.support.rollouts import GONE, HASH, NEXT, NEXT_HASH, OLD, completed, paused, rollout
-from webhook.policy.decision import MESSAGE_LIMIT, Decision
+from webhook.policy.decision import MESSAGE_LIMIT, WARNING_LIMIT, Decision, printable
 from webhook.policy.inputs import short
 from webhook.policy.reasons import ALLOWING, Reason
 from webhook.policy.record import Phase
 from webhook.policy.rollout import verdict
+from webhook.policy.rollout.bypass import BypassRefusal, Requester
+from webhook.policy.rollout.change import DryRun, Terms
 from webhook.policy.rollout.hold import hold
 from webhook.policy.rollout.verdict import CHECKS, decide
 
@@ -34,6 +38,12 @@ def breaking(base: dict[str, Any], **tweak: str) -> dict[str, Any]:
     return {**base, "metadata": base["metadata"] | {"annotations": notes}}
 
 
+def floored(*hashes: str, **spec: str) -> dict[str, Any]:
+    """A record that holds these hashes as complete, newest first, and denies rollbacks."""
+    return {**completed(*hashes), "spec": {"rollback": "Deny", **spec}}
+
+
+MAY_BYPASS = Requester(authorized=True)
 VERDICTS: dict[str, tuple[dict[str, Any], str, Reason]] = {
     "another operation": ({"new": NEXT, "old": OLD, "judged": False}, "not_judged", Reason.NOT_JUDGED),
     "an object on its way out": (
@@ -79,8 +89,13 @@ VERDICTS: dict[str, tuple[dict[str, Any], str, Reason]] = {
     ),
     "rolled back": (
         {"new": NEXT, "old": OLD, "stored": completed(HASH, NEXT_HASH)},
-        "migration_complete",
+        "rolled_back",
         Reason.ROLLED_BACK,
+    ),
+    "rolled back where that is denied": (
+        {"new": NEXT, "old": OLD, "stored": floored(HASH, NEXT_HASH)},
+        "rolled_back",
+        Reason.ROLLBACK_REFUSED,
     ),
     "resumed and complete": (
         {"new": NEXT, "old": paused(NEXT), "stored": completed(NEXT_HASH)},
@@ -94,7 +109,7 @@ VERDICTS: dict[str, tuple[dict[str, Any], str, Reason]] = {
         "by_mode",
         Reason.MIGRATION_PENDING,
     ),
-    "broken glass": ({"new": breaking(NEXT), "old": OLD, "authorized": True}, "bypassed", Reason.BYPASSED),
+    "broken glass": ({"new": breaking(NEXT), "old": OLD, "requester": MAY_BYPASS}, "bypassed", Reason.BYPASSED),
     "another image": ({"new": NEXT, "old": OLD}, "by_mode", Reason.MIGRATION_PENDING),
     "resumed and not complete": ({"new": OLD, "old": paused(OLD)}, "by_mode", Reason.MIGRATION_PENDING),
     "a gateway container gained": ({"new": OLD, "old": GONE}, "by_mode", Reason.MIGRATION_PENDING),
@@ -125,6 +140,7 @@ def test_the_order_of_the_checks() -> None:
         "inputs_unchanged",
         "unsupported_version",
         "migration_complete",
+        "rolled_back",
         "held",
         "first_install",
         "bypassed",
@@ -194,18 +210,73 @@ def test_an_ignored_override_is_warned_of_whatever_the_verdict() -> None:
 
 
 REFUSED = {
-    "no reason": ({"reason": " "}, True, "schemagate.io/bypass-reason is empty"),
-    "the hash of what runs": ({"hash": HASH}, True, f"schemagate.io/bypass-hash must be {NEXT_HASH[:16]}"),
-    "too late": ({"until": "2026-11-22T11:00:00Z"}, True, "schemagate.io/bypass-until has passed"),
-    "no right": ({}, False, "the user does not hold the verb bypass on gatewaymigrations"),
+    "no reason": (
+        {"reason": " "},
+        MAY_BYPASS,
+        BypassRefusal.NO_REASON,
+        "schemagate.io/bypass-reason is empty",
+    ),
+    "the hash of what runs": (
+        {"hash": HASH},
+        MAY_BYPASS,
+        BypassRefusal.OTHER_HASH,
+        f"schemagate.io/bypass-hash must be {NEXT_HASH[:16]}",
+    ),
+    "too late": (
+        {"until": "2026-11-22T11:00:00Z"},
+        MAY_BYPASS,
+        BypassRefusal.EXPIRED,
+        "schemagate.io/bypass-until has passed",
+    ),
+    "no right": (
+        {},
+        Requester(),
+        BypassRefusal.NOT_AUTHORIZED,
+        "the user does not hold the verb bypass on gatewaymigrations",
+    ),
+    "a service account": (
+        {},
+        Requester(authorized=True, person=False),
+        BypassRefusal.SERVICE_ACCOUNT,
+        "it takes a person, and the user is a service account",
+    ),
+    "a dry run": (
+        {},
+        Requester(authorized=True, dry_run=True),
+        BypassRefusal.DRY_RUN,
+        "a dry run leaves no record of it",
+    ),
 }
 
 
-@pytest.mark.parametrize(("tweak", "authorized", "why"), REFUSED.values(), ids=REFUSED.keys())
-def test_a_refused_bypass_is_told_with_the_denial(tweak: dict[str, str], authorized: bool, why: str) -> None:
-    found = decide(rollout(breaking(NEXT, **tweak), OLD, authorized=authorized))
+@pytest.mark.parametrize(("tweak", "requester", "why", "words"), REFUSED.values(), ids=REFUSED.keys())
+def test_a_refused_bypass_is_told_with_the_denial(
+    tweak: dict[str, str], requester: Requester, why: BypassRefusal, words: str
+) -> None:
+    found = decide(rollout(breaking(NEXT, **tweak), OLD, requester=requester))
     assert found.reason is Reason.MIGRATION_PENDING
-    assert found.message.endswith(f"; bypass not honoured: {why}")
+    assert found.message.endswith(f"; bypass not honoured: {words}")
+    assert found.audit["bypass"] == f"refused-{why.value}"
+
+
+def test_an_honoured_bypass_is_told_to_the_audit() -> None:
+    found = decide(rollout(breaking(NEXT), OLD, requester=MAY_BYPASS))
+    assert (found.audit["decision"], found.audit["bypass"]) == ("warn", "honoured")
+    assert "bypass" not in decide(rollout(NEXT, OLD)).audit
+
+
+def test_how_far_ahead_a_bypass_may_end_is_a_setting() -> None:
+    terms = Terms(bypass_longest=timedelta(minutes=30))
+    found = decide(rollout(breaking(NEXT), OLD, requester=MAY_BYPASS, terms=terms))
+    assert found.message.endswith("schemagate.io/bypass-until is more than 1800 s ahead")
+
+
+@pytest.mark.parametrize("mode", ["Reject", "Hold", "Warn", "Audit"])
+def test_break_glass_is_honoured_in_every_mode_and_pauses_nothing(mode: str) -> None:
+    facts = rollout(breaking(NEXT), OLD, stored=record(spec={"mode": mode}), requester=MAY_BYPASS)
+    found = decide(facts)
+    assert (found.allowed, found.reason) == (True, Reason.BYPASSED)
+    assert hold(facts, found).patch == ()
 
 
 def test_the_reason_for_refusal_is_not_cut_off() -> None:
@@ -216,7 +287,7 @@ def test_the_reason_for_refusal_is_not_cut_off() -> None:
 
 
 def test_without_a_clock_no_bypass_is_honoured() -> None:
-    facts = rollout(breaking(NEXT), OLD, authorized=True)
+    facts = rollout(breaking(NEXT), OLD, requester=MAY_BYPASS)
     found = decide(msgspec.structs.replace(facts, now=None))
     assert (found.allowed, found.reason) == (False, Reason.MIGRATION_PENDING)
     assert decide(msgspec.structs.replace(facts, now=NOW)).allowed
@@ -228,6 +299,100 @@ def test_a_bad_annotation_blocks_even_what_is_complete() -> None:
     found = decide(rollout(new, old, governed=False))
     assert (found.allowed, found.reason) == (False, Reason.INVALID_INPUTS)
     assert "Deployment settings: spec.clearLocks" in found.message
+
+
+DRY_RUN = Requester(dry_run=True)
+LENIENT = Terms(dry_run=DryRun.WARN)
+
+
+@pytest.mark.parametrize(
+    ("facts", "requester"),
+    [(NEXT, DRY_RUN), (GONE, DRY_RUN), (breaking(NEXT), DRY_RUN)],
+    ids=["another image", "a lost container", "with a bypass"],
+)
+def test_a_dry_run_may_be_warned_instead_of_denied(facts: dict[str, Any], requester: Requester) -> None:
+    denied = decide(rollout(facts, OLD, requester=requester))
+    warned = decide(rollout(facts, OLD, requester=requester, terms=LENIENT))
+    assert (denied.allowed, warned.allowed, warned.message) == (False, True, "")
+    assert (warned.reason, warned.check) == (denied.reason, denied.check)
+    assert warned.warnings[0] == printable(f"schemagate: {denied.message}", WARNING_LIMIT)
+    assert warned.audit == {**denied.audit, "decision": "would-deny"}
+
+
+def test_what_is_no_dry_run_is_denied_whatever_becomes_of_dry_runs() -> None:
+    assert not decide(rollout(NEXT, OLD, terms=LENIENT)).allowed
+
+
+def test_a_dry_run_is_paused_as_the_real_one_would_be() -> None:
+    stored = record(spec={"mode": "Hold"})
+    real = rollout(NEXT, OLD, stored=stored)
+    for terms in (LENIENT, Terms()):
+        dry = rollout(NEXT, OLD, stored=stored, requester=DRY_RUN, terms=terms)
+        assert hold(dry, decide(dry)).patch == hold(real, decide(real)).patch != ()
+
+
+def test_the_denial_of_a_rollback_says_what_is_ahead_and_how_to_allow_it() -> None:
+    stored = {
+        **record(spec={"rollback": "Deny"}),
+        "status": {"completedHashes": [{"hash": HASH, "image": IMAGE}, {"hash": NEXT_HASH, "image": NEXT_IMAGE}]},
+    }
+    assert decide(rollout(NEXT, OLD, stored=stored)).message == (
+        f"rollout of deployment team-a/ssg to {NEXT_IMAGE} is blocked: the schema is at {short(HASH)} ({IMAGE}), "
+        f"ahead of {short(NEXT_HASH)}, and the record denies rollbacks; roll forward, or allow them: "
+        """kubectl patch gwm ssg -n team-a --type merge -p '{"spec":{"rollback":"Allow"}}'"""
+    )
+
+
+FLOOR: dict[str, tuple[dict[str, Any], dict[str, Any] | None, Reason]] = {
+    "a new Deployment of the older image": (NEXT, None, Reason.ROLLBACK_REFUSED),
+    "paused, to be resumed later": (paused(NEXT), OLD, Reason.ROLLBACK_REFUSED),
+    "a resume of what was there": (NEXT, paused(NEXT), Reason.ROLLED_BACK),
+    "the newest": (OLD, NEXT, Reason.MIGRATION_COMPLETE),
+    "a restart of what runs": (NEXT, NEXT, Reason.TEMPLATE_UNCHANGED),
+    "break-glass": (breaking(NEXT), OLD, Reason.BYPASSED),
+}
+
+
+@pytest.mark.parametrize(("new", "old", "reason"), FLOOR.values(), ids=FLOOR.keys())
+def test_the_floor_is_where_the_newest_migration_left_the_schema(
+    new: dict[str, Any], old: dict[str, Any] | None, reason: Reason
+) -> None:
+    found = decide(rollout(new, old, stored=floored(HASH, NEXT_HASH), requester=MAY_BYPASS))
+    assert found.reason is reason
+
+
+@pytest.mark.parametrize(
+    ("mode", "allowed"), [("Reject", False), ("Hold", False), ("Warn", True), ("Audit", True)]
+)
+def test_a_refused_rollback_goes_by_the_mode_and_is_never_held(mode: str, allowed: bool) -> None:
+    facts = rollout(NEXT, OLD, stored=floored(HASH, NEXT_HASH, mode=mode))
+    found = decide(facts)
+    assert (found.allowed, found.reason) == (allowed, Reason.ROLLBACK_REFUSED)
+    assert hold(facts, found).patch == ()
+
+
+AHEAD: dict[str, tuple[dict[str, str], dict[str, str], Reason]] = {
+    "another image later": ({"image": "gateway:12"}, {"image": NEXT_IMAGE}, Reason.ROLLED_BACK),
+    "the same image with other settings later": (
+        {"image": NEXT_IMAGE},
+        {"image": NEXT_IMAGE},
+        Reason.MIGRATION_COMPLETE,
+    ),
+    "another database later": (
+        {"image": "gateway:12", "database": "other:3306/ssg"},
+        {"image": NEXT_IMAGE, "database": "mysql-primary:3306/ssg"},
+        Reason.MIGRATION_COMPLETE,
+    ),
+}
+
+
+@pytest.mark.parametrize(("newer", "older", "reason"), AHEAD.values(), ids=AHEAD.keys())
+def test_only_a_later_image_on_the_same_database_puts_the_schema_ahead(
+    newer: dict[str, str], older: dict[str, str], reason: Reason
+) -> None:
+    done = [{"hash": "0" * 64, **newer}, {"hash": NEXT_HASH, **older}]
+    found = decide(rollout(NEXT, OLD, stored=record(status={"completedHashes": done})))
+    assert (found.allowed, found.reason) == (True, reason)
 
 
 def merge_notes(base: dict[str, Any], notes: dict[str, str]) -> dict[str, Any]:

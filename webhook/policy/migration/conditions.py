@@ -1,6 +1,7 @@
 """Conditions of a record, by metav1's rules: a time of transition that moves only when the status does.
 
-Ready is what kstatus and Argo CD read: True when nothing has to be done, and False with a reason otherwise.
+Ready is what kstatus and people read: True when nothing has to be done, and False with a reason otherwise, which
+kstatus takes for progress. Stalled is its word for what will not get on by itself.
 """
 
 from dataclasses import dataclass, replace
@@ -44,6 +45,7 @@ def with_conditions(
         "MigrationComplete": phase is Phase.COMPLETE,
         "Progressing": phase in _PROGRESSING,
         "Degraded": phase is Phase.FAILED or remarks.doubt is not None,
+        "Stalled": phase is Phase.FAILED,
     }
     told = dict.fromkeys(states, (reason, message))
     if remarks.doubt is not None and phase is not Phase.FAILED:

@@ -58,6 +58,10 @@ def plan(observed: Observed) -> Plan:
     if decided.status.phase is not Phase.FAILED and _retry_asked(observed, decided.status.spec_hash):
         # First of all: once the new Job exists, a retry that is still there would stand for another attempt.
         steps = (ClearRetry(), *steps)
+    target = observed.target
+    if target is not None and target.released and not any(isinstance(step, Unpause) for step in steps):
+        # The mode was changed to one that stops nothing: what waits goes on at once, and migrates by itself.
+        steps = (*steps, Unpause(target.version))
     status = replace(decided.status, observed_generation=observed.record.generation)
     steps = (*steps, *mirrored(observed, status))
     return Plan(with_conditions(status, observed.record.status, observed.now, remarks(observed, status)), steps)

@@ -20,8 +20,9 @@ class Target:
     ``running`` belongs to the stored template; ``desired`` to the image that a record or Gateway announces, or
     to the stored template where nothing else is announced. Both are None without a database. ``held`` says
     that we paused it; ``settled`` that every replica runs the stored template, with one at least; ``rolling``
-    that pods of the stored template are on their way and migrate by themselves. ``version`` is the
-    resourceVersion that all this was read from.
+    that pods of the stored template are on their way, or about to be, and migrate by themselves. ``released``
+    says that we paused it, and that nothing stops it any more. ``version`` is the resourceVersion that all this
+    was read from.
     """
 
     desired: MigrationInputs | None
@@ -29,6 +30,7 @@ class Target:
     held: bool = False
     settled: bool = False
     rolling: bool = False
+    released: bool = False
     version: str = ""
 
 
@@ -43,6 +45,7 @@ def target_of(deployment: Deployment, governance: Governance, config_maps: Confi
     if container is None:
         return None
     held = is_held(deployment)
+    released = held and not governance.stops
     announced = "" if held else announced_image(governance, container.image)
     wanted = msgspec.structs.replace(container, image=announced) if announced else container
     return Target(
@@ -51,9 +54,15 @@ def target_of(deployment: Deployment, governance: Governance, config_maps: Confi
         held=held,
         settled=is_settled(deployment),
         # Pods that are told to skip migrate nothing: nobody has to wait for them.
-        rolling=is_rolling(deployment) and MODE_SKIP not in effective_modes(container, config_maps),
+        rolling=is_rolling(_resumed(deployment) if released else deployment)
+        and MODE_SKIP not in effective_modes(container, config_maps),
+        released=released,
         version=deployment.metadata.resource_version,
     )
+
+
+def _resumed(deployment: Deployment) -> Deployment:
+    return msgspec.structs.replace(deployment, spec=msgspec.structs.replace(deployment.spec, paused=False))
 
 
 def announced_image(governance: Governance, running: str) -> str:

@@ -1,7 +1,8 @@
 """The facts about one Deployment request, gathered before anything is decided."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
+from enum import StrEnum
 
 import msgspec
 
@@ -11,7 +12,7 @@ from webhook.policy.governance import Governance
 from webhook.policy.inputs import MigrationInputs
 from webhook.policy.names import GATEWAY_CONTAINER, LICENSE_PATH
 from webhook.policy.objects import Container, Deployment, ObjectMeta, PodTemplate
-from webhook.policy.rollout.bypass import Bypass
+from webhook.policy.rollout.bypass import LONGEST, Bypass, BypassRefusal, Requester, explained, refusal
 from webhook.policy.value import Value
 
 
@@ -110,11 +111,25 @@ class Change(Value, frozen=True):
         return frozenset().union(*(config_maps_of(side.gateway) for side in sides if side and side.gateway))
 
 
+class DryRun(StrEnum):
+    """What becomes of a dry run that would be denied."""
+
+    DECIDE = "decide"
+    WARN = "warn"
+
+
+class Terms(Value, frozen=True):
+    """What holds for all rollouts: how far ahead break-glass may end, and how a dry run is answered."""
+
+    bypass_longest: timedelta = LONGEST
+    dry_run: DryRun = DryRun.DECIDE
+
+
 class Rollout(Value, frozen=True):
     """A change with everything that the verdict depends on.
 
     ``inputs`` and ``old_inputs`` are None where the Gateway has no database, has no gateway container, or where
-    the change starts no pods. ``authorized`` says whether the user may break glass. ``now`` is aware.
+    the change starts no pods. ``requester`` says whether who asks may break glass. ``now`` is aware.
     """
 
     change: Change
@@ -122,5 +137,33 @@ class Rollout(Value, frozen=True):
     inputs: MigrationInputs | None = None
     old_inputs: MigrationInputs | None = None
     bypass: Bypass | None = None
-    authorized: bool = False
+    requester: Requester = Requester()
     now: datetime | None = None
+    terms: Terms = Terms()
+
+    @property
+    def bypass_refusal(self) -> BypassRefusal | None:
+        """Why break-glass is not honoured; None where it is, where nobody tries, and without inputs."""
+        if self.bypass is None or self.inputs is None:
+            return None
+        return refusal(
+            self.bypass,
+            self.inputs.spec_hash,
+            now=self.now,
+            requester=self.requester,
+            longest=self.terms.bypass_longest,
+        )
+
+    @property
+    def bypass_refusal_told(self) -> str:
+        """The same for who tries, empty where there is nothing to tell."""
+        why = self.bypass_refusal
+        if why is None or self.inputs is None:
+            return ""
+        words = explained(why, self.inputs.spec_hash, longest=self.terms.bypass_longest)
+        return f"bypass not honoured: {words}"
+
+    @property
+    def lenient(self) -> bool:
+        """Whether it is a dry run that is told of a denial instead of being denied."""
+        return self.requester.dry_run and self.terms.dry_run is DryRun.WARN

@@ -10,7 +10,7 @@ from webhook.policy.governance import Governance
 from webhook.policy.inputs import MigrationInputs, short
 from webhook.policy.migration.external import external_name
 from webhook.policy.reasons import Reason
-from webhook.policy.record import Mode, Phase, Runner
+from webhook.policy.record import Mode, Phase, Rollback, Runner
 from webhook.policy.rollout.change import Rollout
 
 _FAILURE_LIMIT = 300
@@ -30,12 +30,24 @@ def blocked(rollout: Rollout, governance: Governance, reason: Reason) -> str:
         text = f"{subject} is blocked: {reason.meaning}"
     elif reason is Reason.INVALID_INPUTS:
         text = f"{subject} is blocked: {governance.problem_with(rollout.inputs)}"
+    elif reason is Reason.ROLLBACK_REFUSED:
+        text = (
+            f"{subject} to {rollout.inputs.image} is blocked: {_ahead(rollout.inputs, governance)}, and the "
+            "record denies rollbacks; roll forward, or allow them: "
+            f"{_patch(rollout, {'rollback': Rollback.ALLOW.value})}"
+        )
     else:
         text = (
             f"{subject} to {rollout.inputs.image} is blocked: migration {short(rollout.inputs.spec_hash)} "
             f"{_state(rollout.inputs, governance)}; {_next(rollout, rollout.inputs, governance, reason)}"
         )
     return printable(text, MESSAGE_LIMIT)
+
+
+def _ahead(inputs: MigrationInputs, governance: Governance) -> str:
+    newest = governance.ahead_of(inputs)
+    at = f"{short(newest.hash)}{f' ({newest.image})' if newest.image else ''}" if newest else "another hash"
+    return f"the schema is at {at}, ahead of {short(inputs.spec_hash)}"
 
 
 def _state(inputs: MigrationInputs, governance: Governance) -> str:

@@ -4,16 +4,18 @@ To add a check: write a function that takes a Rollout and gives a Decision or No
 belongs, give it a Reason, and add a golden case.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+
+import msgspec
 
 from webhook.policy.decision import MESSAGE_LIMIT, WARNING_LIMIT, Decision, printable
 from webhook.policy.governance import Governance
 from webhook.policy.inputs import MigrationInputs, short
 from webhook.policy.names import FIRST_SUPPORTED
 from webhook.policy.reasons import Reason
-from webhook.policy.record import FirstInstall, Mode, Phase
+from webhook.policy.record import FirstInstall, Mode, Phase, Rollback
 from webhook.policy.rollout import messages
-from webhook.policy.rollout.bypass import refusal
 from webhook.policy.rollout.change import Rollout
 
 Check = Callable[[Rollout], Decision | None]
@@ -84,17 +86,29 @@ def unsupported_version(rollout: Rollout) -> Decision | None:
 
 
 def migration_complete(rollout: Rollout) -> Decision | None:
-    """What is migrated may start; what was migrated earlier may too, since a rollback must never wait."""
+    """What is migrated may start."""
     inputs, governance = _judged(rollout)
-    if governance.completed(inputs) is None:
+    if governance.completed(inputs) is None or governance.ahead_of(inputs) is not None:
         return None
-    if governance.status.completed_hashes[0].hash == inputs.spec_hash:
-        return _allow(rollout, Reason.MIGRATION_COMPLETE, "migration_complete")
-    newest = governance.status.completed_hashes[0]
+    return _allow(rollout, Reason.MIGRATION_COMPLETE, "migration_complete")
+
+
+def rolled_back(rollout: Rollout) -> Decision | None:
+    """What was migrated earlier may start too, since an emergency never waits, unless its record says no.
+
+    Even so a resume of what was paused goes back to nothing: its template was judged when it came.
+    """
+    inputs, governance = _judged(rollout)
+    newest = governance.ahead_of(inputs)
+    if newest is None:
+        return None
+    if governance.spec.rollback is Rollback.DENY and inputs != rollout.old_inputs:
+        honoured = rollout.bypass is not None and rollout.bypass_refusal is None
+        return None if honoured else _blocked(rollout, governance, Reason.ROLLBACK_REFUSED, "rolled_back")
     warning = (
         f"schemagate: rolled back to {short(inputs.spec_hash)}; the schema is at {short(newest.hash)}, ahead of it"
     )
-    return _allow(rollout, Reason.ROLLED_BACK, "migration_complete", warning)
+    return _allow(rollout, Reason.ROLLED_BACK, "rolled_back", warning)
 
 
 def held(rollout: Rollout) -> Decision | None:
@@ -111,10 +125,11 @@ def first_install(rollout: Rollout) -> Decision | None:
 def bypassed(rollout: Rollout) -> Decision | None:
     """Break-glass, honoured or not: a refused one is told together with the denial."""
     inputs, _ = _judged(rollout)
-    if rollout.bypass is None or _bypass_refusal(rollout, inputs) is not None:
+    if rollout.bypass is None or rollout.bypass_refusal is not None:
         return None
     warning = f"schemagate: gate bypassed for {short(inputs.spec_hash)}: {rollout.bypass.reason}"
-    return _allow(rollout, Reason.BYPASSED, "bypassed", warning)
+    decision = _allow(rollout, Reason.BYPASSED, "bypassed", warning)
+    return msgspec.structs.replace(decision, audit={**decision.audit, "bypass": "honoured"})
 
 
 def by_mode(rollout: Rollout) -> Decision:
@@ -137,7 +152,8 @@ CHECKS: tuple[Check, ...] = (
     no_database,  # 3, second half. Needs the environment; allows like its neighbours
     inputs_unchanged,  # 5. restart, Java arguments, resources
     unsupported_version,  # 6. before 11.2.2
-    migration_complete,  # 7. complete, newest or not
+    migration_complete,  # 7. complete
+    rolled_back,  # 7, second half. Complete, but not the newest
     held,  # 8. paused
     first_install,  # 9. CREATE where pods migrate by themselves
     bypassed,  # 10. break-glass
@@ -176,14 +192,6 @@ def _moved(inputs: MigrationInputs, governance: Governance) -> str:
     )
 
 
-def _bypass_refusal(rollout: Rollout, inputs: MigrationInputs) -> str | None:
-    if rollout.bypass is None:
-        return None
-    if rollout.now is None:
-        return "the time is not known"
-    return refusal(rollout.bypass, inputs.spec_hash, now=rollout.now, authorized=rollout.authorized)
-
-
 def _allow(rollout: Rollout, reason: Reason, check: str, warning: str = "") -> Decision:
     return Decision(
         allowed=True,
@@ -197,19 +205,21 @@ def _allow(rollout: Rollout, reason: Reason, check: str, warning: str = "") -> D
 def _blocked(rollout: Rollout, governance: Governance, reason: Reason, check: str) -> Decision:
     """Carry out the mode: deny, let through with a warning, or only record."""
     message = messages.blocked(rollout, governance, reason)
-    refused = _bypass_refusal(rollout, rollout.inputs) if rollout.inputs else None
-    if refused:
-        refused = f"; bypass not honoured: {refused}"
+    noted: dict[str, str] = {}
+    if rollout.bypass_refusal is not None:
+        noted["bypass"] = f"refused-{rollout.bypass_refusal}"
+        refused = f"; {rollout.bypass_refusal_told}"
         message = printable(message, MESSAGE_LIMIT - len(refused)) + refused
     if governance.mode is Mode.AUDIT:
-        return Decision(allowed=True, reason=reason, check=check, audit=_audit(rollout, "would-deny", reason))
-    if governance.mode is Mode.WARN:
+        audit = _audit(rollout, "would-deny", reason, noted)
+        return Decision(allowed=True, reason=reason, check=check, audit=audit)
+    if governance.mode is Mode.WARN or rollout.lenient:
         return Decision(
             allowed=True,
             reason=reason,
             check=check,
             warnings=_warnings(rollout, f"schemagate: {message}"),
-            audit=_audit(rollout, "would-deny", reason),
+            audit=_audit(rollout, "would-deny", reason, noted),
         )
     return Decision(
         allowed=False,
@@ -217,7 +227,7 @@ def _blocked(rollout: Rollout, governance: Governance, reason: Reason, check: st
         check=check,
         message=message,
         warnings=_warnings(rollout),
-        audit=_audit(rollout, "deny", reason),
+        audit=_audit(rollout, "deny", reason, noted),
     )
 
 
@@ -228,9 +238,11 @@ def _warnings(rollout: Rollout, *first: str) -> tuple[str, ...]:
     return tuple(printable(note, WARNING_LIMIT) for note in (*first, *(f"schemagate: {note}" for note in inputs)))
 
 
-def _audit(rollout: Rollout, decision: str, reason: Reason) -> dict[str, str]:
+def _audit(
+    rollout: Rollout, decision: str, reason: Reason, noted: Mapping[str, str] = MappingProxyType({})
+) -> dict[str, str]:
     """Give the audit annotations: closed words and the hash, never text of the object."""
-    notes = {"decision": decision, "reason": reason.value}
+    notes = {"decision": decision, "reason": reason.value, **noted}
     if rollout.governance is not None:
         notes["mode"] = rollout.governance.mode.value
     if rollout.inputs is not None:
