@@ -86,6 +86,14 @@ class Telemetry:
         for refusal in REFUSALS:
             self._refused(refusal)
         self._dry_run = Counter("schemagate_admission_dry_run", "Verdicts on dry runs.", registry=self.registry)
+        self.bypassed = Counter(
+            "schemagate_bypasses", "Rollouts let through by break-glass, dry runs aside.", registry=self.registry
+        ).inc
+        self.decisions_dropped = Counter(
+            "schemagate_decisions_dropped",
+            "Lines of the decision log that were lost: standard output is blocked, closed or too slow.",
+            registry=self.registry,
+        )
         self.ledger_dropped = Counter(
             "schemagate_ledger_dropped",
             "Rejections that found no room on their way to a record.",
@@ -161,6 +169,9 @@ class ControllerTelemetry:
             "schemagate_rejections_left_out",
             "Rejections that fitted no stored Deployment.",
             registry=self.registry,
+        )
+        self.queue_depth = Gauge(
+            "schemagate_workqueue_depth", "Deployments that wait to be looked at.", registry=self.registry
         )
 
     def reconciling(self) -> AbstractContextManager[object]:

@@ -8,9 +8,9 @@ import pytest
 
 from tests.audit.test_ledger import rejected
 from tests.support.builders import IMAGE, deployment
-from webhook.audit.batch import credible
+from webhook.audit.batch import BYTES, LIMIT, credible, decode, encode, portion
 from webhook.policy.objects import Deployment, view
-from webhook.policy.record import Completion, Record, RecordStatus
+from webhook.policy.record import Completion, Mode, Record, RecordStatus, RejectionDecision
 
 RECORD = Record(
     namespace="team-a",
@@ -41,3 +41,62 @@ def test_what_it_started_from_must_have_been_there(
 ) -> None:
     there = None if generation is None else stored(generation)
     assert credible(replace(rejected(), from_image=from_image), RECORD, there) is believed
+
+
+THROUGH = [item for item in RejectionDecision if item is not RejectionDecision.DENIED]
+
+
+@pytest.mark.parametrize("decision", THROUGH)
+@pytest.mark.parametrize(
+    ("to_image", "hash_", "generation", "believed"),
+    [
+        (IMAGE, "b" * 64, 2, True),
+        (IMAGE, "b" * 64, None, False),
+        ("gateway:refused-by-a-quota", "b" * 64, 2, False),
+        ("gateway:moved-on-already", "a" * 64, 2, True),
+    ],
+)
+def test_what_was_let_through_must_have_been_stored(
+    decision: RejectionDecision, to_image: str, hash_: str, generation: int | None, believed: bool
+) -> None:
+    there = None if generation is None else stored(generation)
+    told = replace(rejected(), decision=decision, to_image=to_image, hash=hash_, from_image="gateway:whatever")
+    assert credible(told, RECORD, there) is believed
+
+
+def test_a_batch_is_read_as_it_was_written() -> None:
+    told = replace(
+        rejected(),
+        groups=("sre",),
+        mode=Mode.WARN,
+        decision=RejectionDecision.BYPASSED,
+        bypass_reason="outage",
+    )
+    assert decode(encode([told, rejected()])) == (told, rejected())
+
+
+def test_what_a_replica_without_the_newer_fields_wrote_is_read() -> None:
+    old = encode([rejected()])
+    for newer in (',"groups":[]', ',"mode":null', ',"decision":null', ',"bypass_reason":""'):
+        assert newer in old
+        old = old.replace(newer, "")
+    assert decode(old) == (rejected(),)
+
+
+@pytest.mark.parametrize("text", ["x", "x" * 10_000, "é" * 10_000, '"\\' * 5000, "\U0001f512" * 10_000])
+def test_a_batch_keeps_to_its_size_whatever_its_texts(text: str) -> None:
+    hostile = [
+        replace(rejected(f"{number}{text}", user=text), from_image=text, to_image=text, groups=(text,) * 9)
+        for number in range(LIMIT + 1)
+    ]
+    size = portion(hostile)
+    assert 1 <= size <= LIMIT
+    written = encode(hostile[:size])
+    assert len(written.encode()) <= BYTES
+    assert len(decode(written)) == size
+    if size < LIMIT:
+        assert len(encode(hostile[: size + 1]).encode()) > BYTES
+
+
+def test_nothing_is_a_portion_of_nothing() -> None:
+    assert portion([]) == 0

@@ -1,5 +1,6 @@
 """Taking rejections in: each batch once, into the records that it is about, and nothing that was made up."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -12,6 +13,7 @@ from webhook.audit.rejection import Rejected
 from webhook.controller.rejections import REMEMBERED, take_in
 from webhook.embedded.writes import EmbeddedControllerCluster
 from webhook.errors import ConflictError, UnreachableError
+from webhook.policy.objects import Deployment
 from webhook.policy.record import Record, RecordStatus
 
 
@@ -103,3 +105,22 @@ async def test_a_record_that_cannot_be_read_keeps_no_other_waiting(cluster: Stor
     cluster.unreadable = True
     assert await take_in(cluster, "uid-1", [rejected(), rejected("other")]) == 1
     assert counted(cluster, "other") == 3
+
+
+async def test_a_batch_is_told_once_with_what_is_stored_and_without_what_was_made_up(cluster: Stored) -> None:
+    told: list[tuple[int, bool, tuple[Rejected, ...]]] = []
+
+    def tell(record: Record, deployment: Deployment | None, news: Sequence[Rejected]) -> None:
+        told.append((record.status.rejections.count, deployment is not None, tuple(news)))
+
+    for _ in range(2):
+        await take_in(cluster, "uid-1", [rejected(), rejected(from_image="gateway:never-ran")], tell)
+    assert told == [(3, True, (rejected(),))]
+
+
+async def test_nothing_is_told_of_what_could_not_be_written(cluster: Stored) -> None:
+    told: list[Record] = []
+    cluster.conflict = True
+    with pytest.raises(ConflictError):
+        await take_in(cluster, "uid-1", [rejected()], lambda record, *_: told.append(record))
+    assert not told

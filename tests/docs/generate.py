@@ -1,10 +1,12 @@
-"""Writes what is generated: parts of the README, and the CustomResourceDefinition (``make docs``)."""
+"""Writes what is generated: parts of the README, the CustomResourceDefinition, the chart (``make docs``)."""
 
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from tests.docs import chart
+from tests.docs.reference import PAGES
 from webhook.policy.definition import definition
 from webhook.policy.reasons import Reason
 
@@ -80,3 +82,7 @@ if __name__ == "__main__":
     README.write_text(generated(README.read_text(encoding="utf-8")), encoding="utf-8")
     CRD.parent.mkdir(parents=True, exist_ok=True)
     CRD.write_text(crd(), encoding="utf-8")
+    for page, text in PAGES.items():
+        page.parent.mkdir(exist_ok=True)
+        page.write_text(text(), encoding="utf-8")
+    chart.write()  # copies what is written above

@@ -1,71 +1,145 @@
-"""What is noted of a verdict: a metric always, a log line and the ledger when it matters."""
+"""What is noted of a verdict: a metric and a line always; in the ledger what was, or would be, turned away."""
 
 from collections.abc import Callable
 from datetime import datetime
-from typing import Any
+from typing import Protocol
 
 from webhook.admission.handlers import Verdict
+from webhook.audit.decisions import Line
 from webhook.audit.ledger import Ledger
-from webhook.audit.rejection import Rejected
-from webhook.policy.decision import printable
+from webhook.audit.rejection import READ_LIMIT, Rejected, telling
 from webhook.policy.inputs import short
-from webhook.policy.reasons import ALLOWING
+from webhook.policy.reasons import ALLOWING, Reason
+from webhook.policy.record import Mode, RejectionDecision
 from webhook.policy.rollout.change import Rollout
 from webhook.telemetry import Telemetry
 
-# The usual course of things: metrics and audit annotations tell it.
+# The usual course of things.
 _QUIET = frozenset({"allow", "patch"})
-_NAME_LIMIT = 256
+
+
+class Lines(Protocol):
+    """Takes lines of the decision log."""
+
+    def submit(self, line: Line) -> None:
+        """Take a line; returns at once and never raises."""
 
 
 class Notes:
-    """A VerdictSink: counts all, logs what is not the usual course, remembers what is or would be turned away."""
+    """A VerdictSink: counts and logs all, remembers what is or would be turned away.
 
-    def __init__(self, telemetry: Telemetry, ledger: Ledger, log: Any, clock: Callable[[], datetime]) -> None:
+    ``notable`` keeps the usual course of things out of the log: what is allowed without a word.
+    """
+
+    def __init__(
+        self,
+        telemetry: Telemetry,
+        ledger: Ledger,
+        clock: Callable[[], datetime],
+        lines: Lines | None = None,
+        *,
+        notable: bool = False,
+    ) -> None:
         self._telemetry = telemetry
         self._ledger = ledger
-        self._log = log
         self._clock = clock
+        self._lines = lines
+        self._notable = notable
 
     def verdict(self, verdict: Verdict) -> None:
-        """Take note of a verdict. A dry run is counted, and never remembered."""
+        """Take note of a verdict. A dry run is counted and logged, and never remembered."""
         decision = verdict.decision
         self._telemetry.verdict(
             verdict.webhook, verdict.operation, decision.outcome, decision.reason.value, dry_run=verdict.dry_run
         )
-        if decision.outcome not in _QUIET or decision.audit.get("decision") == "would-deny":
-            self._write(verdict)
-        rollout = verdict.rollout
-        if rollout is not None and decision.reason not in ALLOWING and not verdict.dry_run:
-            self._ledger.submit(self._rejected(verdict, rollout))
-
-    def _write(self, verdict: Verdict) -> None:
-        decision = verdict.decision
-        self._log.info(
-            "verdict",
-            webhook=verdict.webhook,
-            operation=verdict.operation,
-            namespace=printable(verdict.namespace, _NAME_LIMIT),
-            name=printable(verdict.name, _NAME_LIMIT),
-            user=printable(verdict.user, _NAME_LIMIT),
-            dry_run=verdict.dry_run,
-            decision=decision.outcome,
-            reason=decision.reason.value,
-            check=decision.check,
-            hash=short(verdict.rollout.inputs.spec_hash) if verdict.rollout and verdict.rollout.inputs else None,
+        remembered = remembered_as(verdict)
+        if remembered is RejectionDecision.BYPASSED:
+            self._telemetry.bypassed()
+        now = self._clock()
+        if remembered is not None and verdict.rollout is not None:
+            self._ledger.submit(_rejected(verdict, verdict.rollout, remembered, now))
+        usual = (
+            decision.outcome in _QUIET and remembered is None and decision.audit.get("decision") != "would-deny"
         )
+        if self._lines is not None and not (usual and self._notable):
+            self._lines.submit(_line(verdict, remembered, now))
 
-    def _rejected(self, verdict: Verdict, rollout: Rollout) -> Rejected:
-        change, now = rollout.change, self._clock()
-        old = change.old.gateway if change.old else None
-        return Rejected(
-            namespace=verdict.namespace,
-            name=change.name,
-            hash=rollout.inputs.spec_hash if rollout.inputs else "",
-            reason=verdict.decision.reason.value,
-            user=verdict.user,
-            from_image=old.image if old else "",
-            to_image=change.new.gateway.image if change.new.gateway else "",
-            first=now,
-            last=now,
-        )
+
+def remembered_as(verdict: Verdict) -> RejectionDecision | None:
+    """Say as what a verdict is remembered, None for one that turns nothing away and for every dry run.
+
+    A rollout that is held is the mutating webhook's to tell; called again for the same request it has nothing to
+    change any more. All else is the validating webhook's, so that nothing is told twice.
+    """
+    decision = verdict.decision
+    if verdict.dry_run or verdict.rollout is None:
+        return None
+    if verdict.webhook == "deployments.mutate":
+        held = decision.reason is Reason.HELD and decision.audit.get("decision") == "hold" and bool(decision.patch)
+        return RejectionDecision.HELD if held else None
+    if decision.reason is Reason.BYPASSED:
+        return RejectionDecision.BYPASSED
+    if decision.reason in ALLOWING:
+        return None
+    if not decision.allowed:
+        return RejectionDecision.DENIED
+    return RejectionDecision.NOTED if _mode(verdict.rollout) is Mode.AUDIT else RejectionDecision.WARNED
+
+
+def _mode(rollout: Rollout | None) -> Mode | None:
+    return rollout.governance.mode if rollout is not None and rollout.governance is not None else None
+
+
+def _images(rollout: Rollout) -> tuple[str, str]:
+    old, new = rollout.change.old, rollout.change.new
+    return (old.gateway.image if old and old.gateway else "", new.gateway.image if new.gateway else "")
+
+
+def _bypass_reason(rollout: Rollout) -> str:
+    return rollout.bypass.reason[:READ_LIMIT] if rollout.bypass else ""
+
+
+def _rejected(verdict: Verdict, rollout: Rollout, remembered: RejectionDecision, now: datetime) -> Rejected:
+    from_image, to_image = _images(rollout)
+    return Rejected(
+        namespace=verdict.namespace,
+        name=rollout.change.name,
+        hash=rollout.inputs.spec_hash if rollout.inputs else "",
+        reason=verdict.decision.reason.value,
+        user=verdict.user[:READ_LIMIT],
+        from_image=from_image[:READ_LIMIT],
+        to_image=to_image[:READ_LIMIT],
+        first=now,
+        last=now,
+        groups=tuple(group[:READ_LIMIT] for group in telling(verdict.groups)),
+        mode=_mode(rollout),
+        decision=remembered,
+        bypass_reason=_bypass_reason(rollout) if remembered is RejectionDecision.BYPASSED else "",
+    )
+
+
+def _line(verdict: Verdict, remembered: RejectionDecision | None, now: datetime) -> Line:
+    """Give the line of a verdict; its texts are cut, since a queue of whole requests would have no bound."""
+    decision, rollout = verdict.decision, verdict.rollout
+    from_image, to_image = _images(rollout) if rollout is not None else ("", "")
+    return Line(
+        time=now,
+        uid=verdict.uid[:READ_LIMIT],
+        webhook=verdict.webhook,
+        operation=verdict.operation,
+        namespace=verdict.namespace[:READ_LIMIT],
+        name=verdict.name[:READ_LIMIT],
+        user=verdict.user[:READ_LIMIT],
+        groups=tuple(group[:READ_LIMIT] for group in telling(verdict.groups)),
+        dry_run=verdict.dry_run,
+        decision=decision.outcome,
+        remembered=remembered,
+        reason=decision.reason.value,
+        check=decision.check,
+        mode=_mode(rollout),
+        hash=short(rollout.inputs.spec_hash) if rollout is not None and rollout.inputs else None,
+        from_image=from_image[:READ_LIMIT] or None,
+        to_image=to_image[:READ_LIMIT] or None,
+        bypass_reason=(_bypass_reason(rollout) or None) if rollout is not None else None,
+        message=(decision.message or next(iter(decision.warnings), ""))[:READ_LIMIT] or None,
+    )

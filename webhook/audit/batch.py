@@ -9,14 +9,18 @@ from webhook.audit.rejection import Rejected
 from webhook.policy.decision import printable
 from webhook.policy.gateway import gateway_container
 from webhook.policy.objects import Deployment
-from webhook.policy.record import Record
+from webhook.policy.record import Record, RejectionDecision
+from webhook.policy.record_wire import GROUPS_KEPT
 
 LIMIT = 500
-"""Rejections in a batch: as text they stay below half of what an object may hold (1 MiB)."""
+"""Rejections in a batch."""
+BYTES = 512 * 1024
+"""Longest text of a batch: half of what an object may hold."""
 FORMAT = 1
 TIMES_LIMIT = 10**6
 """How often one rejection may have come in the seconds between two batches; more was made up."""
-_TEXT_LIMIT = 512
+_TEXT_LIMIT = 256
+_FRAME = len(b'{"format":1,"rejections":[]}')
 
 
 class Batch(msgspec.Struct, frozen=True):
@@ -26,8 +30,18 @@ class Batch(msgspec.Struct, frozen=True):
     rejections: tuple[Rejected, ...]
 
 
+def portion(rejections: Sequence[Rejected]) -> int:
+    """Say how many of these, from the first on, go into one batch: no fewer than one, of those there are."""
+    size = _FRAME
+    for count, item in enumerate(rejections[:LIMIT]):
+        size += len(msgspec.json.encode(_bounded(item))) + 1
+        if size > BYTES:
+            return count
+    return min(len(rejections), LIMIT)
+
+
 def encode(rejections: Sequence[Rejected]) -> str:
-    """Give a batch of at most ``LIMIT`` rejections as JSON text."""
+    """Give a batch of at most ``LIMIT`` rejections as JSON text; ``portion`` says how many keep to ``BYTES``."""
     return msgspec.json.encode(Batch(FORMAT, tuple(map(_bounded, rejections[:LIMIT])))).decode()
 
 
@@ -52,8 +66,12 @@ def credible(rejected: Rejected, record: Record, deployment: Deployment | None) 
     """Tell whether a rejection fits what is stored: anybody may send a webhook a review of something invented.
 
     The image it says it started from must be the stored one, or one that was migrated before the rollout went
-    on; none only where there is no Deployment, or one that is as it was created.
+    on; none only where there is no Deployment, or one that is as it was created. What was let through must have
+    been stored, or at least migrated since: another webhook or a quota may have refused it all the same, and a
+    bypass that never was must not be on anybody's record.
     """
+    if rejected.decision not in {None, RejectionDecision.DENIED}:
+        return _went_through(rejected, record, deployment)
     known = {done.image for done in record.status.completed_hashes}
     if deployment is None or deployment.metadata.generation <= 1:
         known.add("")
@@ -61,6 +79,14 @@ def credible(rejected: Rejected, record: Record, deployment: Deployment | None) 
         container = gateway_container(deployment.template().spec, [deployment.metadata])
         known.add(container.image if container else "")
     return rejected.from_image in known
+
+
+def _went_through(rejected: Rejected, record: Record, deployment: Deployment | None) -> bool:
+    if deployment is None:
+        return False
+    container = gateway_container(deployment.template().spec, [deployment.metadata])
+    stored = container.image if container else ""
+    return rejected.to_image == stored or record.status.completion(rejected.hash) is not None
 
 
 def _bounded(rejected: Rejected) -> Rejected:
@@ -74,4 +100,6 @@ def _bounded(rejected: Rejected) -> Rejected:
         user=printable(rejected.user, _TEXT_LIMIT),
         from_image=printable(rejected.from_image, _TEXT_LIMIT),
         to_image=printable(rejected.to_image, _TEXT_LIMIT),
+        groups=tuple(printable(group, _TEXT_LIMIT) for group in rejected.groups[:GROUPS_KEPT]),
+        bypass_reason=printable(rejected.bypass_reason, _TEXT_LIMIT),
     )

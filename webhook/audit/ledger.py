@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 
-from webhook.audit.batch import LIMIT as LIMIT_OF_A_BATCH
+from webhook.audit.batch import portion
 from webhook.audit.rejection import Rejected
 
 Keep = Callable[[str, str, tuple[Rejected, ...]], Awaitable[None]]
@@ -12,7 +12,7 @@ Post = Callable[[tuple[Rejected, ...]], Awaitable[None]]
 """Takes a batch of news over, all or nothing."""
 
 LIMIT = 1000
-"""Distinct rejections that may wait; further ones are counted as dropped."""
+"""Distinct rejections that may wait; further ones are dropped, and counted."""
 
 
 class Ledger:
@@ -20,7 +20,7 @@ class Ledger:
 
     def __init__(
         self,
-        dropped: Callable[[], None],
+        dropped: Callable[[int], None],
         limit: int = LIMIT,
         gather_seconds: float = 1.0,
         retry_seconds: float = 5.0,
@@ -36,7 +36,7 @@ class Ledger:
         """Take note of a rejection; returns at once and never raises."""
         known = self._news.get(rejected.key)
         if known is None and len(self._news) >= self._limit:
-            self._dropped()
+            self._dropped(rejected.times)
             return
         self._news[rejected.key] = known.again(rejected) if known else rejected
         self._wake.set()
@@ -66,7 +66,8 @@ class Ledger:
     async def post(self, send: Post) -> None:
         """Hand on what waits in one batch; what ``send`` fails on, or has no room for, goes back to the heap."""
         waiting = [rejected for news in self._take().values() for rejected in news]
-        batch, rest = tuple(waiting[:LIMIT_OF_A_BATCH]), waiting[LIMIT_OF_A_BATCH:]
+        size = portion(waiting)
+        batch, rest = tuple(waiting[:size]), waiting[size:]
         self._restore(rest)
         if not batch:
             return

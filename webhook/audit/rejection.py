@@ -1,20 +1,61 @@
 """Rollouts that were turned away, and how the record keeps them: the newest distinct ones, and a count of all."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import lru_cache
 
 from webhook.policy.decision import printable
 from webhook.policy.inputs import short
-from webhook.policy.record import KEPT, Phase, Record, Rejection, Rejections
+from webhook.policy.migration.redaction import redact
+from webhook.policy.record import (
+    KEPT,
+    Mode,
+    Phase,
+    Record,
+    Rejection,
+    RejectionDecision,
+    RejectionEnd,
+    Rejections,
+)
+from webhook.policy.record_wire import BYPASS_REASON_LIMIT, GROUPS_KEPT
 
 USER_LIMIT = 128
 IMAGE_LIMIT = 256
+READ_LIMIT = 600
+"""Longest part of a text that is searched for credentials, since the search takes the square of it."""
+# Without one of these there is no credential that could be told; most texts are spared the search.
+_SUSPICIOUS = ("://", "authorization", "pass", "assw", "pwd", "secret", "token", "credential", "%", "user")
+
+
+@lru_cache(maxsize=2048)
+def _shown(text: str, limit: int) -> str:
+    line = printable(text, READ_LIMIT)
+    folded = line.casefold()
+    return printable(redact(line) if any(word in folded for word in _SUSPICIOUS) else line, limit)
+
+
+def shown(text: str, limit: int) -> str:
+    """Give what is shown of a text that a request chose: one printable line, bounded, without credentials.
+
+    ``limit`` is in characters, below ``READ_LIMIT``.
+    """
+    return _shown(text[:READ_LIMIT], limit)
+
+
+def telling(groups: Sequence[str]) -> tuple[str, ...]:
+    """Give the groups that tell something of a person: the first 5, without those that everybody is in."""
+    common = ("system:authenticated", "system:serviceaccounts")
+    found = (group for group in groups if group not in common and not group.startswith("system:serviceaccounts:"))
+    return tuple(group for group, _ in zip(found, range(GROUPS_KEPT), strict=False))
 
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
-    """One rollout turned away, ``times`` times. ``hash`` is the full one."""
+    """One rollout that was, or would have been, turned away, ``times`` times. ``hash`` is the full one.
+
+    ``decision`` is None in what an older replica hands over.
+    """
 
     namespace: str
     name: str
@@ -26,11 +67,16 @@ class Rejected:
     first: datetime
     last: datetime
     times: int = 1
+    groups: tuple[str, ...] = ()
+    mode: Mode | None = None
+    decision: RejectionDecision | None = None
+    bypass_reason: str = ""
 
     @property
     def key(self) -> tuple[str, ...]:
         """What makes two rejections one and the same."""
-        return (self.namespace, self.name, self.hash, self.reason, self.user, self.from_image, self.to_image)
+        what = (self.namespace, self.name, self.hash, self.reason, self.decision or "")
+        return (*what, self.user, self.from_image, self.to_image)
 
     def again(self, other: "Rejected") -> "Rejected":
         """Give both as one."""
@@ -49,9 +95,13 @@ def _fold(kept: Rejections, new: Rejected) -> Rejections:
     entry = Rejection(
         hash=short(new.hash),
         reason=new.reason,
-        user=printable(new.user, USER_LIMIT),
-        from_image=printable(new.from_image, IMAGE_LIMIT),
-        to_image=printable(new.to_image, IMAGE_LIMIT),
+        user=shown(new.user, USER_LIMIT),
+        from_image=shown(new.from_image, IMAGE_LIMIT),
+        to_image=shown(new.to_image, IMAGE_LIMIT),
+        groups=tuple(shown(group, USER_LIMIT) for group in new.groups[:GROUPS_KEPT]),
+        mode=new.mode,
+        decision=new.decision,
+        bypass_reason=shown(new.bypass_reason, BYPASS_REASON_LIMIT),
         count=new.times,
         first=new.first,
         last=new.last,
@@ -64,6 +114,10 @@ def _fold(kept: Rejections, new: Rejected) -> Rejections:
             first=min(same.first or new.first, new.first),
             last=max(same.last or new.last, new.last),
         )
+        if (
+            same.ended_at is not None and new.last <= same.ended_at
+        ):  # news that travelled longer than it took to end
+            entry = replace(entry, passes=same.passes, ended=same.ended, ended_at=same.ended_at)
     others = tuple(old for old in kept.newest if old is not same)
     return replace(
         kept,
@@ -76,7 +130,7 @@ def _fold(kept: Rejections, new: Rejected) -> Rejections:
 
 def _what(entry: Rejection) -> tuple[str, ...]:
     """Give what makes two entries one and the same."""
-    return (entry.hash, entry.reason, entry.user, entry.from_image, entry.to_image)
+    return (entry.hash, entry.reason, entry.decision or "", entry.user, entry.from_image, entry.to_image)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +146,13 @@ class AuditRow:
     first: datetime | None
     last: datetime | None
     outcome: str
+    groups: tuple[str, ...] = ()
+    mode: Mode | None = None
+    decision: RejectionDecision | None = None
+    bypass_reason: str = ""
+    passes: bool = False
+    ended: RejectionEnd | None = None
+    ended_at: datetime | None = None
 
 
 def audit_rows(records: Iterable[Record]) -> list[AuditRow]:
@@ -107,6 +168,13 @@ def audit_rows(records: Iterable[Record]) -> list[AuditRow]:
             first=entry.first,
             last=entry.last,
             outcome=_outcome(record, entry),
+            groups=entry.groups,
+            mode=entry.mode,
+            decision=entry.decision,
+            bypass_reason=entry.bypass_reason,
+            passes=entry.passes,
+            ended=entry.ended,
+            ended_at=entry.ended_at,
         )
         for record in records
         for entry in record.status.rejections.newest
@@ -115,17 +183,38 @@ def audit_rows(records: Iterable[Record]) -> list[AuditRow]:
 
 
 def _outcome(record: Record, entry: Rejection) -> str:
-    """Say whether the rollout would pass now, and if not, what it waits for."""
+    """Say how it ended; while it is open, whether the rollout would pass now, and if not, what it waits for."""
     status = record.status
+    if entry.ended is RejectionEnd.MIGRATED:
+        return f"migrated, and admitted {_span(entry.first, entry.ended_at)} after the first try"
+    if entry.ended is not None:
+        return _ENDS[entry.ended]
     done = next((done for done in status.completed_hashes if short(done.hash) == entry.hash), None)
     if done is not None:
-        waited = (done.time - entry.first).total_seconds() if done.time and entry.first else 0
-        return f"migrated {max(0, round(waited))} s later ({done.evidence}), passes now"
+        return f"migrated {_span(entry.first, done.time)} later ({done.evidence}), passes now"
+    if entry.passes:
+        return "not migrated, passes now"
     if short(status.spec_hash) != entry.hash or status.phase is None:
         return "blocked: not migrated"
     if status.phase is Phase.FAILED and status.failure:
         return f"blocked: {status.phase} ({status.failure.classification})"
     return f"blocked: {status.phase}"
+
+
+_ENDS = {
+    RejectionEnd.ABANDONED: "given up",
+    RejectionEnd.BYPASSED: "let through by break-glass",
+    RejectionEnd.OPENED: "let through unmigrated",
+}
+
+
+def _span(begin: datetime | None, end: datetime | None) -> str:
+    """Give the time from one moment to another, as a person says it."""
+    seconds = max(0, round((end - begin).total_seconds())) if begin and end else 0
+    minutes = seconds // 60
+    if minutes < 2:
+        return f"{seconds} s"
+    return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h"
 
 
 def _tag(image: str) -> str:

@@ -36,7 +36,7 @@ def demo(*, keep: bool) -> int:
 
 async def _demo(*, keep: bool) -> int:
     # The story is the same everywhere: the environment has no say in it.
-    settings = Settings.model_construct(port=0, ops_port=0, drain_seconds=0.0)
+    settings = Settings.model_construct(port=0, ops_port=0, drain_seconds=0.0, decision_log="off")
     gate = EmbeddedGate(load_cluster([str(SAMPLES)]), settings)
     await gate.start()
     try:

@@ -40,8 +40,9 @@ def serve(objects: tuple[str, ...], write_ca: Path | None, jobs: JobPolicy, **fl
     """Serve the webhooks over HTTPS on a cluster held in memory, loaded from --objects.
 
     --host, --port, --ops-port, --tls-cert, --tls-key and --default-mode are environment variables too, as
-    SCHEMAGATE_OPS_PORT is; SCHEMAGATE_DRAIN_SECONDS, _RELOAD_SECONDS and _LOG_LEVEL are that alone. Ends on
-    SIGTERM or Ctrl-C: not ready, then serve on and close connections, then stop.
+    SCHEMAGATE_OPS_PORT is; SCHEMAGATE_DRAIN_SECONDS, _RELOAD_SECONDS, _DECISION_LOG and _LOG_LEVEL are that
+    alone. Every verdict is a JSON line on standard output. Ends on SIGTERM or Ctrl-C: not ready, then serve on
+    and close connections, then stop.
 
     Example: schemagate serve --objects cluster/ --write-ca ca.pem
     """

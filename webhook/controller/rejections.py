@@ -1,6 +1,6 @@
 """Taking rejections in: from a batch that a webhook handed over into the records that they are about, once."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Protocol
 
@@ -12,6 +12,14 @@ from webhook.policy.record import Record, RecordStatus
 
 REMEMBERED = 64
 """UIDs of batches that a record remembers: more than replicas that could have one under way."""
+
+
+Told = Callable[[Record, Deployment | None, Sequence[Rejected]], None]
+"""Takes what was folded into a record, for Events; returns at once and never raises."""
+
+
+def _nobody(_: Record, __: Deployment | None, ___: Sequence[Rejected]) -> None:
+    """Tell nobody."""
 
 
 class Ledgers(Protocol):
@@ -27,11 +35,11 @@ class Ledgers(Protocol):
         """Write the status; ConflictError when the record changed since it was read."""
 
 
-async def take_in(cluster: Ledgers, uid: str, rejections: Sequence[Rejected]) -> int:
+async def take_in(cluster: Ledgers, uid: str, rejections: Sequence[Rejected], told: Told = _nobody) -> int:
     """Fold a batch of this UID into its records; gives how many rejections fitted nothing that is stored.
 
-    A record that holds the batch already is left alone, so that a batch taken in twice counts once. Raises
-    ConflictError when a record changed meanwhile: take it in again.
+    A record that holds the batch already is left alone, so that a batch taken in twice counts once, and is told
+    once. Raises ConflictError when a record changed meanwhile: take it in again.
     """
     left_out = 0
     for (namespace, name), news in by_record(rejections).items():
@@ -46,5 +54,6 @@ async def take_in(cluster: Ledgers, uid: str, rejections: Sequence[Rejected]) ->
             continue
         kept = fold(record.status.rejections, fitting)
         kept = replace(kept, folded=(uid, *record.status.rejections.folded)[:REMEMBERED])
-        await cluster.write_status(record, replace(record.status, rejections=kept))
+        written = await cluster.write_status(record, replace(record.status, rejections=kept))
+        told(written, deployment, fitting)
     return left_out

@@ -54,9 +54,11 @@ class EmbeddedControllerCluster(EmbeddedCluster):
         self.delete("GatewayMigration", record.namespace, record.name)
 
     async def write_status(self, record: Record, status: RecordStatus) -> Record:
-        """Write the status; rejections are the ledger's to write and stay as stored."""
+        """Write the status; new rejections are the ledger's to write, and those that came meanwhile stay."""
         stored = Record.from_manifest(self._stored("GatewayMigration", record.namespace, record.name))
-        return self._write(record, replace(status, rejections=stored.status.rejections))
+        if stored.status.rejections.count != status.rejections.count:
+            status = replace(status, rejections=stored.status.rejections)
+        return self._write(record, status)
 
     async def write_rejections(self, namespace: str, name: str, fold: Callable[[Rejections], Rejections]) -> None:
         """Let ``fold`` change the rejections of a record, if there is one."""

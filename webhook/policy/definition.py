@@ -1,9 +1,10 @@
 """The CustomResourceDefinition of the record, made from its models: what the API server checks is what we read.
 
-The schema has no defaults but one. A default that the API server writes into every stored object stays what it was
+The schema has no defaults but two. A default that the API server writes into every stored object stays what it was
 when a later version thinks better of it, and what a user left open could no longer be told from what he asked for.
-The descriptions tell the defaults. The one exception, ``status.complete``, lets its column say false, and cannot
-come to mean anything else.
+The descriptions tell the defaults. The exceptions cannot come to mean anything else: ``status.complete`` lets its
+column say false, and ``status.observedGeneration`` -1 says that nobody has looked at the record yet: without it
+kstatus takes a new record for ready, and the expressions of Flux fail.
 """
 
 from collections.abc import Mapping
@@ -86,7 +87,11 @@ def _schema() -> Schema:
             "kind": {"type": "string", "description": f"The kind of this object: {RECORD_KIND}."},
             "metadata": {"type": "object"},
             "spec": {**spec, "description": "What is asked for. All fields may be left out."},
-            "status": {**status, "description": "What was observed. Nobody but schemagate may write it."},
+            "status": {
+                **status,
+                "description": "What was observed. Nobody but schemagate may write it.",
+                "default": {"observedGeneration": -1},
+            },
         },
     }
 

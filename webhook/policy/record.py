@@ -16,8 +16,16 @@ from webhook.errors import InvalidObjectError
 from webhook.policy.names import MANAGED_BY, PRODUCT, RECORD_API_VERSION, RECORD_KIND, RETRY
 from webhook.policy.objects import ObjectMeta, view, without_nulls
 from webhook.policy.record_attempt import Completion, Evidence, Failure, FailureClass, JobReference
-from webhook.policy.record_spec import FirstInstall, LogLevel, Mode, RecordSpec, Runner
-from webhook.policy.record_status import Condition, Phase, RecordStatus, Rejection, Rejections
+from webhook.policy.record_spec import FirstInstall, LogLevel, Mode, RecordSpec, Rollback, Runner
+from webhook.policy.record_status import (
+    Condition,
+    Phase,
+    RecordStatus,
+    Rejection,
+    RejectionDecision,
+    RejectionEnd,
+    Rejections,
+)
 from webhook.policy.record_wire import KEPT
 
 # To its readers the record is one thing; that its parts lie in files of their own is a matter of length.
@@ -37,7 +45,10 @@ __all__ = [
     "RecordSpec",
     "RecordStatus",
     "Rejection",
+    "RejectionDecision",
+    "RejectionEnd",
     "Rejections",
+    "Rollback",
     "Runner",
     "read_spec",
 ]

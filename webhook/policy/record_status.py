@@ -7,7 +7,11 @@ from typing import Annotated
 from pydantic import AwareDatetime, Field
 
 from webhook.policy.record_attempt import Completion, Failure, JobReference
+from webhook.policy.record_spec import Mode
 from webhook.policy.record_wire import (
+    BYPASS_REASON_LIMIT,
+    GROUP_LIMIT,
+    GROUPS_KEPT,
     HASH_LIMIT,
     IMAGE_LIMIT,
     KEPT,
@@ -34,9 +38,28 @@ class Phase(StrEnum):
     DISABLED = "Disabled"
 
 
+class RejectionDecision(StrEnum):
+    """What was done about a rollout whose migration is not complete."""
+
+    DENIED = "denied"
+    HELD = "held"
+    WARNED = "warned"
+    NOTED = "noted"
+    BYPASSED = "bypassed"
+
+
+class RejectionEnd(StrEnum):
+    """How the story of a rollout that was turned away ended."""
+
+    MIGRATED = "Migrated"
+    ABANDONED = "Abandoned"
+    BYPASSED = "Bypassed"
+    OPENED = "Opened"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rejection(Wire):
-    """One rollout that was turned away, with how often and by whom it was tried."""
+    """One rollout that was, or would have been, turned away: how often and by whom it was tried, how it ended."""
 
     hash: Annotated[
         str,
@@ -53,9 +76,55 @@ class Rejection(Wire):
         str, Field(max_length=IMAGE_LIMIT, description="The image before. Empty for a new Deployment.")
     ] = ""
     to_image: Annotated[str, Field(max_length=IMAGE_LIMIT, description="The image that was asked for.")] = ""
+    groups: Annotated[
+        tuple[Annotated[str, Field(max_length=GROUP_LIMIT)], ...],
+        Field(
+            max_length=GROUPS_KEPT,
+            description=(
+                "The first 5 groups of the user, without those that say nothing of a person: "
+                "system:authenticated and system:serviceaccounts."
+            ),
+        ),
+    ] = ()
+    mode: Annotated[
+        Mode | None, lenient(Mode, None), Field(description="The mode that held then. Empty: not known.")
+    ] = None
+    decision: Annotated[
+        RejectionDecision | None,
+        lenient(RejectionDecision, None),
+        Field(
+            description=(
+                "What was done about it. Empty in what an older version wrote.\n"
+                "- denied: the request was turned away.\n"
+                "- held: the Deployment was stored paused.\n"
+                "- warned: it was let through with a warning, since the mode is Warn.\n"
+                "- noted: it was let through, since the mode is Audit.\n"
+                "- bypassed: it was let through on a person's word (break-glass)."
+            )
+        ),
+    ] = None
+    bypass_reason: Annotated[
+        str,
+        Field(max_length=BYPASS_REASON_LIMIT, description="The reason that a person gave for breaking glass."),
+    ] = ""
     count: Annotated[int, Field(description="How often exactly this was turned away. Default: 1.")] = 1
     first: Annotated[AwareDatetime | None, Field(description="When it was turned away for the first time.")] = None
     last: Annotated[AwareDatetime | None, Field(description="When it was turned away for the last time.")] = None
+    passes: Annotated[bool, Field(description="Whether such a rollout would pass now. Default: false.")] = False
+    ended: Annotated[
+        RejectionEnd | None,
+        lenient(RejectionEnd, None),
+        Field(
+            description=(
+                "How it ended. Empty while it is open.\n"
+                "- Migrated: the hash was migrated, and the Deployment goes on with the image.\n"
+                "- Abandoned: the Deployment went another way, or is gone.\n"
+                "- Bypassed: it was let through by break-glass.\n"
+                "- Opened: it was let through unmigrated, by Warn, Audit, or because nothing guards it any more."
+            )
+        ),
+    ] = None
+    ended_at: Annotated[AwareDatetime | None, Field(description="When it was found to have ended.")] = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,7 +157,10 @@ class Condition(Wire):
 
     type: Annotated[
         str,
-        Field(max_length=316, description="What it is about: Ready, MigrationComplete, Progressing or Degraded."),
+        Field(
+            max_length=316,
+            description="What it is about: Ready, MigrationComplete, Progressing, Degraded or Stalled.",
+        ),
     ]
     status: Annotated[str, Field(max_length=16, description="Whether it holds: True, False or Unknown.")]
     reason: Annotated[str, Field(max_length=1024, description="Why, in one CamelCase word for programs to read.")]
@@ -185,8 +257,8 @@ class RecordStatus(Wire):
         Field(
             max_length=16,
             description=(
-                "Ready (nothing has to be done), MigrationComplete, Progressing and Degraded, as kstatus, Argo "
-                "CD and kubectl wait read them."
+                "Ready (nothing has to be done), MigrationComplete, Progressing, Degraded and Stalled (failed), "
+                "as kstatus, Argo CD and kubectl wait read them."
             ),
         ),
     ] = ()

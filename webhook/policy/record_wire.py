@@ -20,6 +20,10 @@ SHORT_HASH_LIMIT: Final = 16
 IMAGE_LIMIT: Final = 1024
 REASON_LIMIT: Final = 512
 USER_LIMIT: Final = 256
+GROUP_LIMIT: Final = 256
+GROUPS_KEPT: Final = 5
+"""How many groups of a user a rejection keeps."""
+BYPASS_REASON_LIMIT: Final = 256
 URL_LIMIT: Final = 8192
 """A JDBC URL has 4096 characters at most, but names of Secrets may stand in it for what is not read."""
 DATABASE_LIMIT: Final = 16384

@@ -4,8 +4,12 @@ import asyncio
 from collections.abc import Sequence
 
 from webhook.admission.ops import Ops, OpsServer
+from webhook.audit.rejection import Rejected
+from webhook.audit.stock import Stock
+from webhook.audit.telling import notice_of
 from webhook.certificate_metrics import KeeperMetrics
 from webhook.controller.concerned import concerned, everything
+from webhook.controller.figures import figures
 from webhook.controller.jobs import awaits_pod
 from webhook.controller.queue import Key, WorkQueue
 from webhook.controller.reconcile import Reconciler
@@ -21,11 +25,14 @@ from webhook.kube.outbox import Inbox, Received
 from webhook.kube.pace import Pace
 from webhook.kube.resources import DEPLOYMENTS, RECORDS
 from webhook.logs import logger, said
+from webhook.migration_metrics import ENDS, MigrationMetrics
 from webhook.policy.migration.notices import Notice
 from webhook.policy.names import GATEWAY_KIND
-from webhook.policy.record import Phase, Record
+from webhook.policy.objects import Deployment
+from webhook.policy.record import Evidence, Phase, Record, RecordStatus
 from webhook.runtime.intake import Intake
 from webhook.runtime.process import calm_collector, utc_now
+from webhook.runtime.view import AuditView, stock_of
 from webhook.settings import Settings
 from webhook.telemetry import ControllerTelemetry
 
@@ -34,7 +41,10 @@ RESYNC_SECONDS = 600.0
 _LOOK_AGAIN = {Phase.PENDING: 15.0, Phase.WAITING: 15.0, Phase.RUNNING: 60.0, Phase.SUPERSEDED: 60.0}
 _NO_POD = 10.0
 """How soon to look at a Job again that has no pod: nothing that is watched tells why."""
+_MEASURE_SECONDS = 15.0
+"""How often the Gateways are counted for the metrics."""
 _ACTION = "Migrate"
+_ADMIT = "Admit"
 
 
 class ControllerProcess:
@@ -63,6 +73,8 @@ class ControllerProcess:
         self._intake = Intake(self._inbox.waiting, self._take_in, self._left, settings.gather_seconds)
         self._events = EventRecorder(writer, identity, self.telemetry.events_dropped.inc)
         self._queue = WorkQueue(self._failed)
+        self._migrations = MigrationMetrics(self.telemetry.registry)
+        self.telemetry.queue_depth.set_function(lambda: self._queue.depth)
         self._reconciler = Reconciler(self.cluster, utc_now, settings.default_mode, self._tell)
         self._certificates = CertificateKeeper(
             client,
@@ -74,7 +86,8 @@ class ControllerProcess:
             log=self._log,
             pace=pace,
         )
-        self.ops = OpsServer(Ops(self._missing, self.telemetry.exposition))
+        view = AuditView(self._stock, settings.context or client.server, utc_now) if settings.view else None
+        self.ops = OpsServer(Ops(self._missing, self.telemetry.exposition, view))
         self._leads = False
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -112,6 +125,7 @@ class ControllerProcess:
                 group.create_task(self._events.run())
                 group.create_task(self._handed_over())
                 group.create_task(self._resync())
+                group.create_task(self._measure())
                 if self._settings.certificates != "files":
                     group.create_task(self._certificates.run())
                 group.create_task(self.cluster.kind.follow(self._look_at_everything))
@@ -119,6 +133,7 @@ class ControllerProcess:
             only_lost = NotLeadingError(str(lost.exceptions[0]))
         finally:
             self._leads = False
+            self._migrations.stand()
         if only_lost is not None:  # the elector tells this from work that failed
             raise only_lost
 
@@ -137,12 +152,27 @@ class ControllerProcess:
         await self._intake.run()
 
     async def _take_in(self, received: Received) -> None:
-        left_out = await take_in(self.cluster, received.uid, received.rejections)
+        left_out = await take_in(self.cluster, received.uid, received.rejections, self._turned_away)
         await self._inbox.done(received)
         self.telemetry.rejections_left_out.inc(left_out)
 
     def _left(self, error: Exception) -> None:
         self._log.warning("rejections_not_taken_in", error=f"{type(error).__name__}: {said(error)}")
+
+    async def _measure(self) -> None:
+        """Count what there is: the leader alone does, so that the replicas' figures add up."""
+        while True:
+            found = figures(self.cluster, self._settings.default_mode)
+            since = found.waiting_since
+            self._migrations.stand(
+                phases=found.phases,
+                waiting=found.waiting,
+                waiting_seconds=max(0.0, (utc_now() - since).total_seconds()) if since else 0.0,
+                migrated=found.migrated.timestamp() if found.migrated else 0.0,
+                governed=found.governed,
+                ungoverned=found.ungoverned,
+            )
+            await asyncio.sleep(_MEASURE_SECONDS)
 
     async def _resync(self) -> None:
         while True:
@@ -182,11 +212,37 @@ class ControllerProcess:
         regarding = Reference(RECORDS.api_version, RECORDS.kind, *where, record.uid)
         deployment = self.cluster.deployment(*where)
         for notice in told:
+            if notice.reason in ENDS:
+                self._migrations.ended(ENDS[notice.reason], _seconds_of(record.status))
             self._log.info("migration", namespace=where[0], name=where[1], reason=notice.reason, note=notice.note)
             self._events.record(regarding, notice.kind.value, notice.reason, notice.note, _ACTION)
             if notice.on_deployment and deployment is not None:
                 other = Reference(DEPLOYMENTS.api_version, DEPLOYMENTS.kind, *where, deployment.metadata.uid)
                 self._events.record(other, notice.kind.value, notice.reason, notice.note, _ACTION, regarding)
 
+    def _turned_away(self, record: Record, deployment: Deployment | None, news: Sequence[Rejected]) -> None:
+        """Write Events on the Deployment, or on the record where there is none to look at."""
+        where = (record.namespace, record.name)
+        found = Reference(RECORDS.api_version, RECORDS.kind, *where, record.uid)
+        regarding, related = found, None
+        if deployment is not None:
+            uid = deployment.metadata.uid
+            regarding = Reference(DEPLOYMENTS.api_version, DEPLOYMENTS.kind, *where, uid)
+            related = found
+        for item in news:
+            notice = notice_of(item)
+            self._events.record(regarding, notice.kind.value, notice.reason, notice.note, _ADMIT, related)
+
     def _missing(self) -> list[str]:
         return self.cluster.unsynced()
+
+    def _stock(self) -> Stock:
+        return stock_of(self.cluster, self._settings.default_mode)
+
+
+def _seconds_of(status: RecordStatus) -> float | None:
+    """Give how long our own Job took that was found complete last, None where none was."""
+    done = status.completed_hashes[0] if status.completed_hashes else None
+    if done is None or done.evidence is not Evidence.JOB or done.time is None or status.start_time is None:
+        return None
+    return max(0.0, (done.time - status.start_time).total_seconds())

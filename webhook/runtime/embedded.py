@@ -58,7 +58,7 @@ class EmbeddedGate(Front):
     async def stop(self) -> None:
         """Close: webhooks, what the ledger still holds, and the operations port last."""
         try:
-            await self.server.stop()
+            await self.close_webhooks()
             await self.ledger.flush(self.keep)
         finally:
             await self.ops.stop()

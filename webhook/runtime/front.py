@@ -1,6 +1,7 @@
 """The serving half of a process: webhooks over TLS, the operations port, and what is noted of verdicts."""
 
 import asyncio
+import sys
 from collections.abc import Callable, Coroutine
 from datetime import datetime
 from typing import Any
@@ -12,6 +13,7 @@ from webhook.admission.limits import Limits
 from webhook.admission.notes import Notes
 from webhook.admission.ops import Ops, OpsServer
 from webhook.admission.server import WebhookServer
+from webhook.audit.decisions import DecisionLog
 from webhook.audit.ledger import Ledger
 from webhook.errors import StartError
 from webhook.logs import logger
@@ -19,6 +21,9 @@ from webhook.runtime.process import calm_collector
 from webhook.runtime.tls import Tls
 from webhook.settings import Settings
 from webhook.telemetry import Telemetry
+
+CLOSING_SECONDS = 2.0
+"""How long the decision log may go on writing once the webhooks are closed."""
 
 
 class Front:
@@ -31,8 +36,15 @@ class Front:
         self.telemetry = Telemetry(PATHS)
         self.ledger = Ledger(self.telemetry.ledger_dropped.inc)
         self._settings = settings
-        notes = Notes(self.telemetry, self.ledger, logger(), clock)
-        gatherer = Gatherer(cluster, settings.default_mode)
+        self._decisions = self._decision_log()
+        notes = Notes(
+            self.telemetry,
+            self.ledger,
+            clock,
+            self._decisions,
+            notable=settings.decision_log == "notable",
+        )
+        gatherer = Gatherer(cluster, settings.default_mode, settings.terms)
         self.server = WebhookServer(
             endpoints(gatherer, notes, clock),
             self.tls.serving.context,
@@ -72,6 +84,8 @@ class Front:
         """Serve. StartError names a port that is taken."""
         await self._listen(self.server, "--port", self._settings.port)
         self._missing_parts.discard("the server has not started")
+        if self._decisions is not None:
+            self._decisions.start()
         calm_collector()
 
     async def serve(self, stop: asyncio.Event, *parts: Coroutine[Any, Any, None]) -> None:
@@ -86,6 +100,29 @@ class Front:
             await asyncio.sleep(self._settings.drain_seconds)
             for task in tasks:
                 task.cancel()
+
+    async def close_webhooks(self) -> None:
+        """Answer what is in hand and close the webhooks, then write what the decision log still holds."""
+        try:
+            await self.server.stop()
+        finally:
+            if self._decisions is not None:
+                await asyncio.to_thread(self._decisions.close, CLOSING_SECONDS)
+
+    def _decision_log(self) -> DecisionLog | None:
+        """Give the decision log, None when it is off or there is no standard output to write it to."""
+        if self._settings.decision_log == "off":
+            return None
+        try:
+            descriptor = sys.stdout.fileno()
+        except (AttributeError, OSError, ValueError):  # None or closed: its number may be another file's by now
+            logger().warning("decision_log_off", why="standard output is closed")
+            return None
+        return DecisionLog(
+            descriptor,
+            self.telemetry.decisions_dropped.inc,
+            lambda why: logger().warning("decision_log_not_written", why=why),
+        )
 
     async def _listen(self, server: WebhookServer | OpsServer, flag: str, port: int) -> None:
         host = self._settings.host

@@ -73,7 +73,7 @@ class WebhookProcess(Front):
     async def _close(self) -> None:
         """Close the webhooks, hand over what the ledger still holds, and the operations port last."""
         try:
-            await self.server.stop()
+            await self.close_webhooks()
             await self._post()
         except ClusterError as error:
             self._not_sent(error)

@@ -1,0 +1,94 @@
+"""What the checks say: one line about one thing, and what to do about it."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TypeVar
+
+from webhook.policy.decision import printable
+from webhook.policy.migration.redaction import redact
+
+TEXT_LIMIT = 600
+"""Longest message, and longest advice, in characters."""
+
+T = TypeVar("T")
+
+
+class Level(StrEnum):
+    """How it stands. UNKNOWN: whoever asked may not read what it takes."""
+
+    OK = "OK"
+    WARN = "WARN"
+    FAIL = "FAIL"
+    UNKNOWN = "UNKNOWN"
+
+
+class Check(StrEnum):
+    """What is looked at (CamelCase, closed set), in the order in which it is told."""
+
+    KUBERNETES = "Kubernetes"
+    DEFINITION = "Definition"
+    WEBHOOKS = "Webhooks"
+    FENCES = "Fences"
+    SERVICE = "Service"
+    CERTIFICATE = "Certificate"
+    CA_BUNDLE = "CABundle"
+    CANARY = "Canary"
+    RIGHTS = "Rights"
+    LEADER = "Leader"
+    CLOCKS = "Clocks"
+    MIGRATIONS = "Migrations"
+    FOREIGN_JOBS = "ForeignJobs"
+    COVERAGE = "Coverage"
+    OTHER_WEBHOOKS = "OtherWebhooks"
+
+
+@dataclass(frozen=True, slots=True)
+class Unread:
+    """Stands for what could not be read: ``right`` says what whoever asks would have to hold."""
+
+    right: str
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line. Make it by the functions below: they keep credentials and control characters out."""
+
+    check: Check
+    level: Level
+    message: str
+    advice: str = ""
+
+
+def ok(check: Check, message: str) -> Line:
+    """Give a line that says that all is well."""
+    return _line(check, Level.OK, message)
+
+
+def warn(check: Check, message: str, advice: str) -> Line:
+    """Give a line about what works, but not as it should."""
+    return _line(check, Level.WARN, message, advice)
+
+
+def fail(check: Check, message: str, advice: str) -> Line:
+    """Give a line about what keeps schemagate from doing its work."""
+    return _line(check, Level.FAIL, message, advice)
+
+
+def unknown(check: Check, what: str, unread: Unread) -> Line:
+    """Give a line about what could not be looked at."""
+    return _line(
+        check,
+        Level.UNKNOWN,
+        f"{what} cannot be told: you may not {unread.right}",
+        "ask as somebody who may, or have the right granted to you",
+    )
+
+
+def named(names: list[str], shown: int = 5) -> str:
+    """Give a list of names for a message, shortened."""
+    more = f" and {len(names) - shown} more" if len(names) > shown else ""
+    return f"{', '.join(names[:shown])}{more}"
+
+
+def _line(check: Check, level: Level, message: str, advice: str = "") -> Line:
+    return Line(check, level, printable(redact(message), TEXT_LIMIT), printable(redact(advice), TEXT_LIMIT))
