@@ -7,28 +7,41 @@ from pathlib import Path
 
 import msgspec
 
+from webhook.audit.stock import Stock
 from webhook.cli.announcement import Scene
 from webhook.errors import ForbiddenError, NotFoundError, UnreachableError
 from webhook.kube.client import JSON, Client
 from webhook.kube.connection import connect, own_namespace
 from webhook.kube.listing import list_all
 from webhook.kube.reads import Reads
+from webhook.kube.registrations import KINDS
 from webhook.kube.resources import DEPLOYMENTS, GATEWAYS, NAMESPACES, RECORDS, Resource
+from webhook.kube.stocktaking import take_stock
 from webhook.kube.writes import MERGE
 from webhook.logs import configure_logging
 from webhook.policy.gateway_resource import Gateway
 from webhook.policy.migration.failures import redacted_tail
-from webhook.policy.names import RETRY
-from webhook.policy.objects import Deployment, Namespace
-from webhook.policy.record import Record
+from webhook.policy.migration.target import is_held
+from webhook.policy.names import GROUP, HELD, RETRY
+from webhook.policy.objects import Deployment, Namespace, ObjectMeta
+from webhook.policy.record import Mode, Record
 from webhook.settings import read_settings
 
 _PAGE = 100
 _PAGE_SECONDS = 30.0
 
 
+class _Hook(msgspec.Struct, frozen=True):
+    name: str = ""
+
+
+class _Registration(msgspec.Struct, frozen=True):
+    metadata: ObjectMeta
+    webhooks: list[_Hook] | None = None
+
+
 class LiveCluster(Reads):
-    """Reads with a person's rights, and the two things that a person writes."""
+    """Reads with a person's rights, and the few things that a person writes."""
 
     async def records(self, namespace: str) -> list[Record]:
         """Give the records of a namespace, of all when it is empty, by namespace and name."""
@@ -44,6 +57,15 @@ class LiveCluster(Reads):
                 "the cluster knows no GatewayMigrations: schemagate is not installed on it"
             ) from None
         return sorted(found, key=lambda record: (record.namespace, record.name))
+
+    @property
+    def server(self) -> str:
+        """The URL of the API server."""
+        return self._client.server
+
+    async def stock(self, namespace: str, default_mode: Mode) -> Stock:
+        """Give all that the audit's scan looks at, of a namespace, or of all when it is empty."""
+        return await take_stock(self._client, namespace, default_mode)
 
     async def scene(self, namespace: str, name: str) -> Scene:
         """Give all that decides whether an image can be announced. Who may not read Gateways has none."""
@@ -73,6 +95,57 @@ class LiveCluster(Reads):
         """Ask for another attempt at the hash that the record's status names."""
         notes = {RETRY: record.status.spec_hash}
         return await self._patch(record, {"metadata": {"uid": record.uid, "annotations": notes}})
+
+    async def deployment(self, namespace: str, name: str) -> Deployment | None:
+        """Give a Deployment as it is stored now."""
+        found = await self.raw(DEPLOYMENTS, namespace, name)
+        return msgspec.json.decode(found, type=Deployment) if found else None
+
+    async def held(self, namespace: str) -> list[tuple[str, str]]:
+        """Give namespace and name of what we hold in a namespace, in all when it is empty, in that order."""
+        found: list[ObjectMeta] = []
+
+        def take(items: list[msgspec.Raw]) -> None:
+            deployments = (msgspec.json.decode(item, type=Deployment) for item in items)
+            found.extend(item.metadata for item in deployments if is_held(item))
+
+        await list_all(self._client, DEPLOYMENTS.path(namespace), {}, JSON, _PAGE, _PAGE_SECONDS, take)
+        return sorted((meta.namespace, meta.name) for meta in found)
+
+    async def registered(self) -> list[str] | None:
+        """Give the webhook configurations of ours, as kubectl names them; None to who may not read them.
+
+        They are known by their webhooks: an installation may call the configurations otherwise.
+        """
+        found: list[str] = []
+        for word, resource in KINDS.items():
+
+            def take(items: list[msgspec.Raw], kind: str = f"{word}webhookconfiguration") -> None:
+                configurations = (msgspec.json.decode(item, type=_Registration) for item in items)
+                found.extend(
+                    f"{kind}/{item.metadata.name}"
+                    for item in configurations
+                    if any(hook.name.endswith(f".{GROUP}") for hook in item.webhooks or ())
+                )
+
+            try:
+                await list_all(self._client, resource.path(), {}, JSON, _PAGE, _PAGE_SECONDS, take)
+            except ForbiddenError:
+                return None
+        return found
+
+    async def disable(self, record: Record) -> Record:
+        """Have a record guard nothing any more."""
+        return await self._patch(record, {"metadata": {"uid": record.uid}, "spec": {"enabled": False}})
+
+    async def resume(self, deployment: Deployment) -> Deployment:
+        """Let a Deployment go on that we paused, and take our mark off; ConflictError when it has changed."""
+        meta = deployment.metadata
+        same = {"uid": meta.uid, "resourceVersion": meta.resource_version}
+        patch = {"metadata": {**same, "annotations": {HELD: None}}, "spec": {"paused": None}}
+        path = DEPLOYMENTS.path(meta.namespace, meta.name)
+        raw = await self._client.request("PATCH", path, body=patch, content_type=MERGE)
+        return msgspec.json.decode(raw, type=Deployment)
 
     async def annotate(self, resource: Resource, namespace: str, name: str, notes: Mapping[str, str]) -> None:
         """Annotate an object; NotFoundError when there is none."""

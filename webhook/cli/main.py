@@ -1,7 +1,7 @@
 """The command group, and the one place that turns errors into exit codes.
 
-Exit codes: 0 pass, 1 denied, not migrated (or a step of the demo came out otherwise), 2 usage, input or cluster,
-130 interrupted.
+Exit codes: 0 pass, 1 denied, not migrated, still held (or a step of the demo came out otherwise), 2 usage, input
+or cluster, 130 interrupted.
 """
 
 import io
@@ -13,11 +13,13 @@ from pathlib import Path
 import click
 
 from webhook import __version__
+from webhook.cli.audit import audit
 from webhook.cli.certs import certs
 from webhook.cli.demo import demo
 from webhook.cli.hash import hash_command
 from webhook.cli.migrate import migrate
 from webhook.cli.process import controller, webhook
+from webhook.cli.release import release
 from webhook.cli.retry import retry
 from webhook.cli.review import review
 from webhook.cli.serve import serve
@@ -47,7 +49,9 @@ schemagate.add_command(review)
 schemagate.add_command(hash_command)
 schemagate.add_command(migrate)
 schemagate.add_command(retry)
+schemagate.add_command(release)
 schemagate.add_command(status)
+schemagate.add_command(audit)
 schemagate.add_command(certs)
 
 
