@@ -1,0 +1,259 @@
+"""The emergency page: what fails while all webhooks are dead, and its commands as they stand there."""
+
+import re
+import time
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.controlplane.client import ApiError, until
+from tests.controlplane.cluster import ControlPlane
+from tests.live.faults import tell
+from tests.live.fence import deployment
+from tests.live.pages import Page, Reader
+from tests.live.standing import Standing, standing
+from tests.live.world import NEW, NEWER, OLD, Manifest, World, skips
+from webhook.policy.names import HELD
+
+pytestmark = pytest.mark.timeout(300)
+PAGE = Page("emergency.md")
+CONFIGURATIONS = "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations/schemagate"
+SECONDS = 30
+
+
+@pytest.fixture(scope="module")
+def plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
+    """A control plane of this module's own: no other test can do without the webhooks."""
+    with ControlPlane(tmp_path_factory.mktemp("emergency")) as running:
+        yield running
+
+
+@pytest.fixture
+async def site(plane: ControlPlane) -> AsyncIterator[Standing]:
+    async with standing(plane) as made:
+        yield made
+
+
+@pytest.fixture
+async def here(site: Standing) -> World:
+    """Give a namespace with a Gateway that runs and is guarded by a record of its user's."""
+    world = await site.world()
+    await world.operator_gateway()
+    await world.write_record("ssg")
+    await world.reaches("Complete", image=OLD)
+    await guarded(world)
+    return world
+
+
+@pytest.fixture
+def reader(plane: ControlPlane, here: World, tmp_path: Path) -> Reader:
+    settings = {
+        "NAMESPACE": here.namespace,
+        "NAME": "ssg",
+        "CONTAINER": "gateway",
+        "IMAGE": NEW,
+        "HASH": "",
+        "REASON": "the person on call said so",
+    }
+    return Reader(PAGE, plane, tmp_path, settings)
+
+
+async def guarded(world: World) -> None:
+    """Wait until the webhooks know that the Gateway is guarded."""
+
+    async def denied() -> bool:
+        try:
+            await world.set_image("ssg", NEW, dryRun="All")
+        except ApiError as error:
+            return error.status == 403
+        return False
+
+    await until(denied, what="the webhooks know")
+
+
+async def paused(world: World) -> Manifest:
+    """Put the Gateway into Hold, and have a rollout held."""
+    await world.patch("GatewayMigration", "ssg", {"spec": {"mode": "Hold"}})
+
+    async def held() -> Manifest | None:
+        found = await world.set_image("ssg", f"{NEW}-slow")
+        return found if found["spec"].get("paused") else None
+
+    found = await until(held, what="the webhooks know the mode")
+    assert found is not None
+    return found
+
+
+def test_the_page_uses_the_variables_that_it_sets() -> None:
+    assert PAGE.used() == PAGE.variables
+
+
+async def test_while_all_webhooks_are_dead_only_what_may_start_other_pods_of_a_gateway_fails(
+    site: Standing, here: World
+) -> None:
+    ungoverned = await site.world()
+    await ungoverned.operator_gateway()
+    plain = deployment("plain")
+    await here.create(plain)
+    await site.end(site.webhook)
+
+    for world in (here, ungoverned):  # the API server cannot know who is guarded
+        for patch in (
+            {"spec": {"paused": True}},
+            {"spec": {"template": {"metadata": {"annotations": {"restarted": "now"}}}}},
+        ):
+            await unanswered(world.patch("Deployment", "ssg", patch))
+        await unanswered(world.set_image("ssg", NEW))
+    other = await here.get("Deployment", "ssg")
+    made: Manifest = {"apiVersion": "apps/v1", "kind": "Deployment", "spec": other["spec"]}
+    await unanswered(here.create({**made, "metadata": {"name": "another"}}))
+
+    admin, path = here.admin, here.path("Deployment", "ssg")
+    await admin.patch(f"{path}/scale", {"spec": {"replicas": 3}})  # as an autoscaler does
+    await here.settled()
+    await here.patch("Deployment", "ssg", {"spec": {"replicas": 2}, "metadata": {"annotations": {"a": "b"}}})
+    await here.settled()
+    before = {pod["metadata"]["uid"] for pod in await here.pods()}
+    for pod in await here.pods():
+        await admin.delete(here.path("Pod", pod["metadata"]["name"]))
+
+    async def replaced() -> bool:
+        uids = {pod["metadata"]["uid"] for pod in await here.pods()}
+        return len(uids) == 2 and not uids & before
+
+    await until(replaced, what="pods are replaced")
+    await here.settled()
+    assert not any(skips(pod) for pod in await here.pods()), "they look at the schema by themselves"
+
+    await here.set_image("plain", "registry.example.com/main:2", container="main")
+    await here.create(deployment("fresh"))
+    await admin.delete(here.path("Deployment", "plain"))
+    await admin.delete(path)
+
+    async def gone() -> bool:
+        return not await admin.exists(path)
+
+    await until(gone, what="the Gateway is deleted")
+
+
+async def unanswered(asked: Any) -> None:
+    """Check that a request fails because no webhook answers."""
+    with pytest.raises(ApiError) as caught:
+        await asked
+    assert caught.value.status == 500, caught.value
+    assert 'failed calling webhook "deployments.validate.schemagate.io"' in caught.value.message
+
+
+async def test_the_gate_is_opened_for_all_and_closed_again(site: Standing, here: World, reader: Reader) -> None:
+    await paused(here)
+    other = await site.world()
+    await other.operator_gateway()
+    await other.write_record("ssg")
+    await other.reaches("Complete", image=OLD)
+    await guarded(other)
+    await site.end(site.webhook, site.controller)
+    told = await reader.done("What is wrong")
+    assert f"{here.namespace}/ssg: would disable its record and resume it" in told
+    await unanswered(other.set_image("ssg", NEW))
+
+    began = time.monotonic()
+    assert f"{here.namespace}/ssg: released\n" in await reader.done("Open the gate for all")
+    await until(lambda: other.set_image("ssg", NEW), SECONDS, "the gate is open")
+    tell(f"the gate was open {time.monotonic() - began:.1f} s after the first of the commands")
+    await here.settled()
+    await other.settled()
+    free = await here.get("Deployment", "ssg")
+    assert HELD not in free["metadata"]["annotations"]
+    assert (await here.record())["spec"].get("enabled", True), "with no webhook left its record is no obstacle"
+
+    await site.serve()
+    await site.control()
+    await here.wants(f"{NEW}-slow")
+    await here.finish()  # the Job that nobody looked after meanwhile
+    await here.reaches("Complete", image=f"{NEW}-slow")
+    assert "created" in await reader.done("Close the gate again")
+    for world in (here, other):
+        await world.patch("GatewayMigration", "ssg", {"spec": {"mode": "Reject"}})
+
+        async def shut(world: World = world) -> bool:
+            try:
+                await world.set_image("ssg", NEWER, dryRun="All")
+            except ApiError as error:
+                return "is blocked" in error.message
+            return False
+
+        await until(shut, SECONDS, "the gate is closed")
+
+
+async def test_one_rollout_is_let_through(here: World, reader: Reader) -> None:
+    said = await here.denial("ssg", NEW)
+    refused = await reader.runs("Let one rollout through", HASH="0" * 16)
+    assert refused.code != 0
+    (asked,) = re.findall(r"bypass-hash must be ([0-9a-f]{16})", refused.out)
+    assert asked in said, "the denial names the hash"
+    await reader.done("Let one rollout through", HASH=asked)
+    await here.settled()
+    pods = await here.pods()
+    assert {pod["spec"]["containers"][0]["image"] for pod in pods} == {NEW}
+    assert not any(skips(pod) for pod in pods), "the schema is not migrated yet: they migrate by themselves"
+
+
+async def test_one_gateway_is_let_go(here: World, reader: Reader) -> None:
+    await paused(here)
+    await here.reaches("Running", image=f"{NEW}-slow")
+    told = await reader.done("Let one Gateway go")
+    assert "still migrates, and new pods wait for its lock" in told
+    assert f"{here.namespace}/ssg: released" in told
+    await here.settled()
+    await here.set_image("ssg", NEWER)
+    await here.settled()
+    await here.wants(NEWER)
+    await here.finish()
+    await reader.runs("Close the gate again")  # its first command fails: nothing was taken away
+    await here.patch("GatewayMigration", "ssg", {"spec": {"enabled": True, "mode": "Reject"}})
+    await here.reaches("Complete", image=NEWER)
+
+
+async def test_a_stuck_lock_is_cleared(here: World, reader: Reader) -> None:
+    await here.patch("GatewayMigration", "ssg", {"spec": {"image": f"{NEW}-slow", "podAttempts": 1}})
+    await here.reaches("Running", image=f"{NEW}-slow")
+    here.plane.write_log("Waiting for changelog lock....\nCould not acquire change log lock.\n")
+    try:
+        await here.finish(1)
+        failed = await here.reaches("Failed", seconds=60)
+    finally:
+        here.plane.write_log("")
+    assert failed["failure"]["class"] == "LockHeld"
+    await reader.done("The lock of the migrations is stuck")
+    await here.reaches("Running", image=f"{NEW}-slow")
+    newest = (await here.jobs())[-1]
+    environment = newest["spec"]["template"]["spec"]["containers"][0]["env"]
+    assert any("liquibase-only-with-unlock" in (entry.get("value") or "") for entry in environment)
+    await here.finish()
+    await here.reaches("Complete", image=f"{NEW}-slow")
+    await here.set_image("ssg", f"{NEW}-slow")
+
+
+async def test_without_a_controller_the_gate_stays_as_it_is_until_it_is_back(
+    site: Standing, here: World, reader: Reader
+) -> None:
+    await site.end(site.controller)
+    await here.patch("GatewayMigration", "ssg", {"spec": {"image": NEW}})
+    await here.denial("ssg", NEW)
+    await here.patch("Deployment", "ssg", {"spec": {"replicas": 3}})
+    await here.settled()
+
+    # There are no images to run here: the Deployment stands for what the page restarts.
+    runs = deployment("schemagate-controller")
+    path = "/apis/apps/v1/namespaces/schemagate/deployments"
+    await site.admin.post(path, runs)
+    await reader.done("The controller is down")
+    restarted = await site.admin.get(f"{path}/schemagate-controller")
+    assert "kubectl.kubernetes.io/restartedAt" in restarted["spec"]["template"]["metadata"]["annotations"]
+    await site.admin.delete(f"{path}/schemagate-controller")
+
+    await site.control()
+    await here.reaches("Complete", image=NEW)
+    await here.set_image("ssg", NEW)
