@@ -10,7 +10,7 @@ import subprocess
 import sys
 import sysconfig
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import metadata
@@ -37,6 +37,8 @@ class Module:
     """How long a first build takes on two cores, for the progress line."""
     files: str = ""
     """A folder of the source that is kept beside the programs, by its own name."""
+    tags: str = ""
+    """Build tags, separated by commas."""
 
     @property
     def version(self) -> str:
@@ -52,7 +54,7 @@ class Module:
     def linker_flags(self) -> str:
         """No symbols; Kubernetes learns its version here, else clients see v0.0.0."""
         flags = "-s -w"
-        if self.folder == "kubernetes":
+        if self.source == "k8s.io/kubernetes":
             major, minor = self.version.removeprefix("v").split(".")[:2]
             for name, value in {"gitVersion": self.version, "gitMajor": major, "gitMinor": minor}.items():
                 flags += f" -X k8s.io/component-base/version.{name}={value}"
@@ -65,8 +67,14 @@ class Module:
         for path in sorted((MODULES / self.folder).iterdir()):
             digest.update(path.read_bytes())
         parts = (self.linker_flags, self.files, *sorted(self.programs), sys.platform, platform.machine())
+        parts += (self.tags,) if self.tags else ()
         digest.update("\0".join(parts).encode())
         return cache() / f"{self.folder}-{digest.hexdigest()[:16]}"
+
+    @property
+    def kept(self) -> Path | None:
+        """Where the folder of the source is kept, None where none is."""
+        return self.home / Path(self.files).name if self.files else None
 
 
 _KUBERNETES: Final = ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubectl")
@@ -87,7 +95,33 @@ ALL: Final = (
         "3 minutes",
         "deploy/crds",
     ),
+    Module("helm", "helm.sh/helm/v3", {"helm": "helm.sh/helm/v3/cmd/helm"}, "2 minutes"),
+    Module("helm4", "helm.sh/helm/v4", {"helm4": "helm.sh/helm/v4/cmd/helm"}, "3 minutes"),
+    Module("health", "", {"health": "."}, "1 minute"),
 )
+PENDING: Final = (
+    # Without the service discoveries, which are most of it, and which no rule needs.
+    Module(
+        "promtool",
+        "github.com/prometheus/prometheus",
+        {"promtool": "github.com/prometheus/prometheus/cmd/promtool"},
+        "3 minutes",
+        tags="remove_all_sd",
+    ),
+    # Kinds of others, of which the tests need the definitions alone.
+    Module("openreports", "github.com/openreports/reports-api", {}, "10 seconds", "config/crd"),
+    Module("policyreports", "github.com/kyverno/kyverno", {}, "30 seconds", "config/crds/policyreport"),
+)
+NODE: Final = (
+    Module("workload", "", {"workload": "."}, "10 seconds"),
+    Module(
+        "node",
+        "k8s.io/kubernetes",
+        {name: f"k8s.io/kubernetes/cmd/{name}" for name in ("kubelet", "kube-proxy")},
+        "2 minutes",
+    ),
+)
+"""What a real node needs besides; only `make e2e` builds it."""
 
 
 def cache() -> Path:
@@ -96,25 +130,27 @@ def cache() -> Path:
     return Path(base) / "schemagate" / "controlplane"
 
 
-def paths() -> dict[str, Path]:
+def paths(modules: Sequence[Module] = ALL) -> dict[str, Path]:
     """Give every program's path by its name; NotBuiltError when one is missing. Builds nothing."""
-    found = {name: module.home / name for module in ALL for name in module.programs} | _prebuilt()
+    found = {name: module.home / name for module in modules for name in module.programs} | _prebuilt(modules)
     missing = sorted(name for name, path in found.items() if not path.is_file())
+    missing += [module.folder for module in modules if not module.programs and not module.home.is_dir()]
     if missing:
-        raise NotBuiltError(f"not built yet: {', '.join(missing)}. Run `make controlplane` (once, some minutes)")
+        target = "make controlplane" if modules is ALL else "make e2e"
+        raise NotBuiltError(f"not built yet: {', '.join(missing)}. Run `{target}` (once, some minutes)")
     return found
 
 
-def build() -> dict[str, Path]:
+def build(modules: Sequence[Module] = ALL) -> dict[str, Path]:
     """Build what is missing, one process at a time on this machine, and give the paths."""
     cache().mkdir(parents=True, exist_ok=True)
     with _locked(cache() / "lock"):
-        prebuilt = _prebuilt()
-        for module in ALL:
+        prebuilt = _prebuilt(modules)
+        for module in modules:
             wanted = [name for name in module.programs if name not in prebuilt]
-            if wanted and not all((module.home / name).is_file() for name in wanted):
+            if not (all((module.home / name).is_file() for name in wanted) if wanted else module.home.is_dir()):
                 _build(module)
-    return paths()
+    return paths(modules)
 
 
 def _build(module: Module) -> None:
@@ -168,12 +204,12 @@ def find_go() -> str:
     return str(scripts / "go")
 
 
-def _prebuilt() -> dict[str, Path]:
+def _prebuilt(modules: Sequence[Module]) -> dict[str, Path]:
     """Give what KUBEBUILDER_ASSETS holds, the usual variable for programs that somebody has already."""
     assets = os.environ.get("KUBEBUILDER_ASSETS")
     if not assets:
         return {}
-    names = [name for module in ALL for name in module.programs]
+    names = [name for module in modules for name in module.programs]
     return {name: Path(assets) / name for name in names if (Path(assets) / name).is_file()}
 
 

@@ -1,0 +1,6 @@
+{{- define "labels" -}}
+app: {{ .Chart.Name }}
+chart: {{ .Chart.Name }}-{{ .Chart.Version }}
+heritage: {{ .Release.Service }}
+release: {{ .Release.Name }}
+{{- end }}
