@@ -1,6 +1,7 @@
 """schemagate installed on a control plane: the manifests that users get, and both processes under their accounts.
 
-There is no cluster network, so the webhooks are registered by URL; all else is what ``manifests/base`` says.
+There is no cluster network, so the webhooks are registered by URL and no pod is started for them; all else is what
+``manifests/base`` says.
 """
 
 import base64
@@ -27,15 +28,21 @@ _PLURALS: Final = {
     "ClusterRole": ("rbac.authorization.k8s.io/v1", "clusterroles"),
     "ClusterRoleBinding": ("rbac.authorization.k8s.io/v1", "clusterrolebindings"),
     "CustomResourceDefinition": ("apiextensions.k8s.io/v1", "customresourcedefinitions"),
+    "Deployment": ("apps/v1", "deployments"),
     "MutatingWebhookConfiguration": ("admissionregistration.k8s.io/v1", "mutatingwebhookconfigurations"),
     "Namespace": ("v1", "namespaces"),
+    "NetworkPolicy": ("networking.k8s.io/v1", "networkpolicies"),
+    "PodDisruptionBudget": ("policy/v1", "poddisruptionbudgets"),
     "Role": ("rbac.authorization.k8s.io/v1", "roles"),
     "RoleBinding": ("rbac.authorization.k8s.io/v1", "rolebindings"),
+    "Service": ("v1", "services"),
     "ServiceAccount": ("v1", "serviceaccounts"),
     "ValidatingAdmissionPolicy": ("admissionregistration.k8s.io/v1", "validatingadmissionpolicies"),
     "ValidatingAdmissionPolicyBinding": ("admissionregistration.k8s.io/v1", "validatingadmissionpolicybindings"),
     "ValidatingWebhookConfiguration": ("admissionregistration.k8s.io/v1", "validatingwebhookconfigurations"),
 }
+_PLAYED: Final = {"Deployment", "NetworkPolicy", "PodDisruptionBudget", "Service"}
+"""What nothing here would run or reach: processes of the test's own take its place."""
 
 
 def manifests(*names: str) -> list[dict[str, Any]]:
@@ -96,6 +103,8 @@ class Installation:
         Without ``ca_bundle`` it is for the controller to fill in.
         """
         for document in manifests():
+            if document["kind"] in _PLAYED:
+                continue
             if document["kind"].endswith("WebhookConfiguration"):
                 if webhook_port is None:
                     continue
@@ -153,6 +162,10 @@ class Installation:
         if wait:
             wait_until(replica.ready, _START_SECONDS, lambda: f"{name} is not ready:\n{component.tail()}")
         return replica
+
+    def replica(self, name: str) -> Replica:
+        """Give a process that was started, by its identity: the first webhook is ``webhook-1``."""
+        return self._replicas[name]
 
     @property
     def components(self) -> dict[str, Component]:
