@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import http.client
 import json
 import os
+import re
 import shlex
 import signal
 import socket
@@ -23,7 +25,9 @@ import pytest
 
 from certs import CertificateAuthority
 from tests.cli.conftest import CASES, PATIENCE, Process
+from tests.controlplane.arguments import free_ports
 from tests.support.builders import config_map, deployment, record
+from webhook.audit.decisions import LIMIT
 
 REVIEWS = sorted((CASES / "reviews").iterdir())
 JSON = {"Content-Type": "application/json"}
@@ -109,10 +113,11 @@ def test_it_answers_what_was_recorded_and_outlives_what_is_hostile(served: Calla
         assert gate.ops("/readyz")[0] == 200
         assert "schemagate_http_refused_total" in gate.ops("/metrics")[1]
         gate.signal()
-        code, _, err = gate.process.end()
-        assert code == 0
-        for line in err.splitlines():
-            assert json.loads(line)["event"] == "verdict"
+        code, out, err = gate.process.end()
+        assert (code, err) == (0, "")
+        lines = [json.loads(line) for line in out.splitlines() if line.startswith("{")]
+        assert [line["uid"] for line in lines] == [review["request"]["uid"] for review in recorded]
+        assert {line["schema"] for line in lines} == {"schemagate.io/decision/v1"}
 
 
 def test_the_logs_and_metrics_of_a_denial_hold_no_secret(
@@ -139,13 +144,87 @@ def test_the_logs_and_metrics_of_a_denial_hold_no_secret(
         gate.signal()
         code, out, err = gate.process.end()
     assert code == 0
-    (event,) = [json.loads(line) for line in err.splitlines()]
+    (event,) = [json.loads(line) for line in out.splitlines() if line.startswith("{")]
     assert (event["decision"], event["namespace"], event["name"]) == ("deny", "team-a", "ssg")
     assert len(event["user"]) <= 256
     assert "team-a" not in metrics
     for text in (out, err, metrics, body.decode()):
         assert "hunter2" not in text
         assert "\x1b" not in text
+
+
+def test_answers_do_not_wait_for_a_reader_of_the_decision_log(served: Callable[..., Any]) -> None:
+    review = (CASES / "reviews" / "deployment-update-kubectl-set-image.json").read_bytes()
+    with served() as gate:
+        assert gate.process.process.stdout is not None
+        fcntl.fcntl(gate.process.process.stdout, fcntl.F_SETPIPE_SZ, 4096)  # and nobody reads it from now on
+        count = LIMIT + 500
+        with closing(gate.connect()) as connection:
+            for _ in range(count):
+                connection.request("POST", VALIDATE, review, JSON)
+                answer = connection.getresponse()
+                assert answer.status == 200
+                answer.read()
+        (dropped,) = re.findall(
+            r"^schemagate_decisions_dropped_total (\S+)", gate.ops("/metrics")[1], re.MULTILINE
+        )
+        assert 0 < float(dropped) <= 500
+        assert gate.ops("/readyz")[0] == 200
+        gate.signal()
+        assert gate.process.process.wait(PATIENCE) == 0
+        code, _, err = gate.process.end()
+        assert (code, err) == (0, "")
+
+
+@pytest.mark.parametrize("closed", [True, False], ids=["closed", "its reader went away"])
+def test_it_serves_without_a_standard_output(tmp_path: Path, closed: bool) -> None:
+    review = REVIEWS[0].read_bytes()
+    ca, metrics = tmp_path / "ca.pem", "schemagate_decisions_dropped_total"
+    ports = free_ports(2)
+    command = [sys.executable, "-m", "webhook", "serve", "--objects", CASES / "objects", "--write-ca", ca]
+    command += ["--port", ports[0], "--ops-port", ports[1]]
+    reader, writer = os.pipe()
+    environment = {**os.environ, "SCHEMAGATE_DRAIN_SECONDS": "0"}
+    shell = ["sh", "-c", 'exec "$@" >&-' if closed else 'exec "$@"', "sh", *map(str, command)]
+    with subprocess.Popen(shell, stdout=writer, stderr=subprocess.PIPE, text=True, env=environment) as process:
+        os.close(writer)
+        try:
+            first = "" if closed else os.read(reader, 4096).decode()
+            assert closed or first
+            os.close(reader)
+            until_listening(ports[1], process)
+            trust = ssl.create_default_context(cafile=str(ca))
+            for _ in range(3):
+                connection = http.client.HTTPSConnection("127.0.0.1", ports[0], timeout=PATIENCE, context=trust)
+                with closing(connection):
+                    connection.request("POST", path_of(json.loads(review)), review, JSON)
+                    assert connection.getresponse().status == 200
+            with closing(http.client.HTTPConnection("127.0.0.1", ports[1], timeout=PATIENCE)) as ops:
+                ops.request("GET", "/metrics")
+                assert metrics in ops.getresponse().read().decode()
+            process.send_signal(signal.SIGTERM)
+            _, err = process.communicate(timeout=PATIENCE)
+        finally:
+            process.kill()
+    assert process.returncode == 0, err
+    (event,) = [json.loads(text) for text in err.splitlines()]
+    assert event["event"] == ("decision_log_off" if closed else "decision_log_not_written")
+
+
+def until_listening(port: int, process: subprocess.Popen[str]) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        assert process.poll() is None
+        assert time.monotonic() < deadline
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
+        try:
+            connection.request("GET", "/readyz")
+            if connection.getresponse().status == 200:
+                return
+        except ConnectionRefusedError:
+            continue
+        finally:
+            connection.close()
 
 
 def test_sigterm_drains(served: Callable[..., Any]) -> None:

@@ -73,6 +73,12 @@ def webhook(**flags: Any) -> int:
 @listening_options
 @identity_options
 @certificates_option
+@click.option(
+    "--view",
+    is_flag=True,
+    default=None,
+    help="Show the report of `schemagate audit report` as /audit on the ops port, to whoever reaches it.",
+)
 @mode_option
 def controller(**flags: Any) -> int:
     """Run migrations and keep their records: of all replicas the one that holds the Lease.
