@@ -6,10 +6,12 @@ STAMP  := $(VENV)/.ready
 .DEFAULT_GOAL := help
 
 CLUSTER ?= .cluster
-.PHONY: help setup demo check test lint bench docs lock clean controlplane cluster cluster-down
+ENGINE  ?= $(firstword $(foreach name,docker podman buildah,$(shell command -v $(name))))
+VERSION := $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' webhook/__init__.py)
+.PHONY: help setup demo check test lint bench docs lock clean controlplane cluster cluster-down e2e image sbom browser picture
 
 help: ## Show this list
-	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(STAMP) ## Make .venv and install what the lock file pins (checked by hash)
 
@@ -34,6 +36,14 @@ controlplane: $(STAMP) ## Build what the live tests run on: a real control plane
 	  -r requirements/controlplane.txt
 	@$(BIN)/python -m tests.controlplane build >/dev/null
 
+browser: $(STAMP) ## Fetch what the report is opened in by its tests: a headless Chromium (first run only, 70 MB)
+	@test -n "$$CHROMIUM" || command -v npm >/dev/null || $(BIN)/python -m pip install --quiet \
+	  --disable-pip-version-check --require-hashes -r requirements/browser.txt
+	@$(BIN)/python -m tests.browser fetch >/dev/null
+
+picture: browser ## Draw the report that the README shows
+	@$(BIN)/python -m tests.browser picture docs/images/report.png
+
 cluster: controlplane ## Start a control plane with schemagate installed; prints its KUBECONFIG
 	@$(BIN)/python -m tests.live up --state $(CLUSTER)
 
@@ -42,8 +52,28 @@ cluster-down: $(STAMP) ## End exactly what `make cluster` started
 
 test: $(STAMP) ## Everything: lint, all tests, docs in step with the code
 	@$(MAKE) --no-print-directory lint
-	@$(MAKE) --no-print-directory controlplane
-	@$(BIN)/python -m pytest -n 2
+	@$(MAKE) --no-print-directory controlplane browser
+	@$(BIN)/python -m pytest -n 2 --ignore=tests/node
+
+e2e: $(STAMP) ## The image as real pods on a real node: root on Linux, Debian's packages by apt (first run 20 minutes)
+	@command -v go >/dev/null || $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes \
+	  -r requirements/controlplane.txt
+	@archive=$$($(BIN)/python -m tests.node) && SCHEMAGATE_IMAGE_ARCHIVE=$$archive $(BIN)/python -m pytest tests/node
+
+image: ## Build the image with docker, podman or buildah; BASE= another base by digest, IMAGE_FLAGS= for the engine
+	@test -n "$(ENGINE)" || { echo "make image needs docker, podman or buildah on the PATH" >&2; exit 1; }
+	$(ENGINE) build $(if $(BASE),--build-arg BASE=$(BASE)) --build-arg VERSION=$(VERSION) \
+	  --build-arg REVISION=$$(git rev-parse HEAD) --build-arg SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) \
+	  $(IMAGE_FLAGS) --tag schemagate:$(VERSION) .
+
+sbom: ## Write sbom.cdx.json, the parts of the image in CycloneDX: what the locked install puts there
+	@rm -rf .sbom && $(PYTHON) -m venv .sbom/tool && $(PYTHON) -m venv --without-pip .sbom/image
+	@.sbom/tool/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/sbom.txt
+	@.sbom/tool/bin/python -m pip --python .sbom/image/bin/python install --quiet --disable-pip-version-check \
+	  --require-hashes -r requirements/runtime.txt
+	@.sbom/tool/bin/cyclonedx-py environment --pyproject pyproject.toml --mc-type application \
+	  --output-reproducible --output-format JSON --output-file sbom.cdx.json .sbom/image/bin/python
+	@rm -rf .sbom
 
 lint: $(STAMP) ## ruff, mypy strict, import contract
 	@$(BIN)/ruff check .
@@ -53,6 +83,7 @@ lint: $(STAMP) ## ruff, mypy strict, import contract
 
 bench: controlplane ## CPU and latency beside a trivial handler, then costs on a real API server; writes bench*.json
 	@$(BIN)/python -m tests.bench --output bench.json
+	@$(BIN)/python -m tests.bench.report
 	@$(BIN)/python -m tests.bench.cluster --output bench-cluster.json
 
 docs: $(STAMP) ## Write the generated parts of the README anew
@@ -65,6 +96,12 @@ lock: ## Pin all dependencies again (needs uv)
 	  --custom-compile-command "make lock" -q --upgrade pyproject.toml --group dev -o requirements/dev.txt
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate \
 	  --custom-compile-command "make lock" -q --upgrade requirements/controlplane.in -o requirements/controlplane.txt
+	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate \
+	  --custom-compile-command "make lock" -q --upgrade requirements/browser.in -o requirements/browser.txt
+	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate \
+	  --custom-compile-command "make lock" -q --upgrade requirements/build.in -o requirements/build.txt
+	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate \
+	  --custom-compile-command "make lock" -q --upgrade requirements/sbom.in -o requirements/sbom.txt
 
 clean: ## Remove what the other targets made
-	rm -rf $(VENV) .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache bench.json bench-cluster.json
+	rm -rf $(VENV) .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache bench.json bench-cluster.json .sbom sbom.cdx.json

@@ -15,13 +15,14 @@ from tests.controlplane.pki import Authority
 
 
 class Access:
-    """One API server on a port of loopback, as its administrator; writes kubeconfigs into a folder."""
+    """One API server, on loopback unless told otherwise, as its administrator; writes kubeconfigs."""
 
-    def __init__(self, folder: Path, port: int) -> None:
-        """Take the folder, which must hold no `pki` yet, and the API server's port."""
+    def __init__(self, folder: Path, port: int, address: str = "127.0.0.1") -> None:
+        """Take the folder, which must hold no `pki` yet, and the API server's port and address."""
         self.folder: Final = folder
+        self.address: Final = address
         self.api_port: Final = port
-        self._pki = Authority(folder / "pki")
+        self._pki = Authority(folder / "pki", address)
         self._admin = self._pki.client("admin", "admin", ("system:masters",))
         self._client = ssl.create_default_context(cadata=self.ca_pem.decode())
         self._client.load_cert_chain(*self._admin)
@@ -36,7 +37,7 @@ class Access:
     @property
     def api_url(self) -> str:
         """The API server's address."""
-        return f"https://127.0.0.1:{self.api_port}"
+        return f"https://{self.address}:{self.api_port}"
 
     @property
     def ca_pem(self) -> bytes:

@@ -11,6 +11,7 @@ import yaml
 
 from tests.controlplane.pki import Authority
 
+LOOPBACK: Final = "127.0.0.1"
 STAGES: Final = Path(__file__).with_name("stages.yaml")
 NODE: Final = "fake"
 
@@ -98,24 +99,27 @@ def etcd(folder: Path, ports: Ports) -> list[str]:
     ]
 
 
-def api_server(folder: Path, ports: Ports, pki: Authority) -> list[str]:
-    """Give the API server's flags and write its audit policy."""
+def api_server(folder: Path, ports: Ports, pki: Authority, address: str = LOOPBACK) -> list[str]:
+    """Give the API server's flags and write its audit policy. At an address of its own it serves real nodes."""
     policy = folder / "audit-policy.yaml"
     policy.write_text(yaml.safe_dump(AUDIT_POLICY))
     certificate, key = pki.server("kube-apiserver", ("localhost", "kubernetes", "kubernetes.default.svc"))
     kubelet_certificate, kubelet_key = pki.client("kubelet-client", "kube-apiserver", ("system:masters",))
     signer = pki.signing_key("service-account")
-    return [
-        f"--etcd-servers=http://127.0.0.1:{ports.etcd}",
-        "--bind-address=127.0.0.1",
-        "--advertise-address=127.0.0.1",
+    if address == LOOPBACK:
         # The Service `kubernetes` may not point to loopback: nothing looks for it there.
-        "--endpoint-reconciler-type=none",
+        nodes = ["--endpoint-reconciler-type=none", "--authorization-mode=RBAC"]
+    else:
+        nodes = ["--authorization-mode=Node,RBAC", "--enable-admission-plugins=NodeRestriction"]
+    return [
+        *nodes,
+        f"--etcd-servers=http://127.0.0.1:{ports.etcd}",
+        f"--bind-address={address}",
+        f"--advertise-address={address}",
         f"--secure-port={ports.api}",
         f"--tls-cert-file={certificate}",
         f"--tls-private-key-file={key}",
         f"--client-ca-file={pki.ca_file}",
-        "--authorization-mode=RBAC",
         "--allow-privileged=true",
         "--service-account-issuer=https://kubernetes.default.svc",
         f"--service-account-key-file={signer}",
@@ -131,14 +135,14 @@ def api_server(folder: Path, ports: Ports, pki: Authority) -> list[str]:
     ]
 
 
-def controller_manager(folder: Path, kubeconfig: Path, pki: Authority) -> list[str]:
-    """Give the controller manager's flags; nodes are left alone, as kwok plays them."""
+def controller_manager(folder: Path, kubeconfig: Path, pki: Authority, address: str = LOOPBACK) -> list[str]:
+    """Give the controller manager's flags; nodes on loopback are left alone, as kwok plays them."""
     return [
         f"--kubeconfig={kubeconfig}",
         f"--service-account-private-key-file={folder / 'pki' / 'service-account.key'}",
         f"--root-ca-file={pki.ca_file}",
         "--use-service-account-credentials=true",
-        "--controllers=*,-nodeipam,-nodelifecycle",
+        f"--controllers=*,-nodeipam{',-nodelifecycle' if address == LOOPBACK else ''}",
         "--leader-elect=false",
         "--secure-port=0",
         "--kube-api-qps=200",

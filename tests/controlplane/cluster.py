@@ -27,12 +27,15 @@ class ControlPlane(Access):
     while something of the test's own has to answer, such as a webhook or a proxy.
     """
 
-    def __init__(self, folder: Path, *, detached: bool = False) -> None:
-        """Take an empty or missing folder; detached processes outlive this one, others die with it."""
+    def __init__(self, folder: Path, *, detached: bool = False, address: str = arguments.LOOPBACK) -> None:
+        """Take an empty or missing folder; detached processes outlive this one, others die with it.
+
+        The address is the API server's: real nodes and their pods need one that is not loopback.
+        """
         programs = binaries.paths()
         folder.mkdir(parents=True, exist_ok=True)
         ports = arguments.Ports.free()
-        super().__init__(folder, ports.api)
+        super().__init__(folder, ports.api, address)
         self._ports = ports
         self._audit_log = folder / "audit.log"
         self._spawner = Spawner(detached=detached)
@@ -40,21 +43,19 @@ class ControlPlane(Access):
         certificate_users = {
             "kube-controller-manager": ("system:kube-controller-manager", ()),
             "kube-scheduler": ("system:kube-scheduler", ()),
-            "kwok": ("kwok", ("system:masters",)),
         }
         users = {name: self.user_kubeconfig(*user) for name, user in certificate_users.items()}
         flags = {
             "etcd": arguments.etcd(folder, ports),
-            "kube-apiserver": arguments.api_server(folder, ports, self._pki),
+            "kube-apiserver": arguments.api_server(folder, ports, self._pki, address),
             "kube-controller-manager": arguments.controller_manager(
-                folder, users["kube-controller-manager"], self._pki
+                folder, users["kube-controller-manager"], self._pki, address
             ),
             "kube-scheduler": arguments.scheduler(users["kube-scheduler"]),
-            "kwok": arguments.kwok(folder, ports, users["kwok"], self._pki),
         }
+        commands = {name: [str(programs[name]), *argv] for name, argv in flags.items()} | self._node_commands()
         self.components: Final = {
-            name: Component(name, [str(programs[name]), *argv], folder / f"{name}.log")
-            for name, argv in flags.items()
+            name: Component(name, argv, folder / f"{name}.log") for name, argv in commands.items()
         }
         self.write_log("")
 
@@ -65,13 +66,9 @@ class ControlPlane(Access):
             self._wait("etcd", lambda: self._etcd("kv/range", {"key": "AA=="}))
             self._start("kube-apiserver")
             self._wait("kube-apiserver", self._ready)
-            for name in ("kube-controller-manager", "kube-scheduler", "kwok"):
+            for name in ("kube-controller-manager", "kube-scheduler"):
                 self._start(name)
-            node = f"/api/v1/nodes/{arguments.NODE}"
-            self.request("POST", "/api/v1/nodes", arguments.NODE_OBJECT)
-            # The controller that takes this taint off is off, as it would take fake nodes for dead.
-            self.request("PATCH", node, {"spec": {"taints": None}})
-            self._wait("kwok", lambda: "addresses" in self.request("GET", node)["status"])
+            self._start_nodes()
             account = "/api/v1/namespaces/default/serviceaccounts/default"
             self._wait("kube-controller-manager", lambda: self.request("GET", account))
         except BaseException:
@@ -149,9 +146,25 @@ class ControlPlane(Access):
         fresh.write_text("".join(f"{moment} stdout F {line}\n" for line in text.splitlines()))
         fresh.rename(path)  # in one step, as kwok may be reading
 
+    def _node_commands(self) -> dict[str, list[str]]:
+        """Give the commands of what stands for nodes, in the order of their start: kwok."""
+        kubeconfig = self.user_kubeconfig("kwok", ("system:masters", "system:nodes"))
+        argv = arguments.kwok(self.folder, self._ports, kubeconfig, self._pki)
+        return {"kwok": [str(binaries.paths()["kwok"]), *argv]}
+
+    def _start_nodes(self) -> None:
+        """Start what `_node_commands` gives and wait until pods can run."""
+        self._start("kwok")
+        node = f"/api/v1/nodes/{arguments.NODE}"
+        self.request("POST", "/api/v1/nodes", arguments.NODE_OBJECT)
+        # The controller that takes this taint off is off, as it would take fake nodes for dead.
+        self.request("PATCH", node, {"spec": {"taints": None}})
+        self._wait("kwok", lambda: "addresses" in self.request("GET", node)["status"])
+
     def _start(self, name: str) -> None:
         # Nothing of the caller's: no proxies, and kwok would read a configuration from the user's home.
-        self.components[name].start(self._spawner, {"HOME": str(self.folder), "PATH": "/usr/bin:/bin"})
+        environment = {"HOME": str(self.folder), "PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}
+        self.components[name].start(self._spawner, environment)
 
     def _ready(self) -> bool:
         with self._opener.open(f"{self.api_url}/readyz", timeout=5) as answer:

@@ -28,9 +28,10 @@ FIRST_SERVICE: Final = IPv4Address("10.0.0.1")
 class Authority:
     """A fresh certificate authority, which writes what it issues into a folder."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, address: str = str(LOOPBACK)) -> None:
         folder.mkdir(parents=True)
         self._folder = folder
+        self._addresses = tuple(dict.fromkeys((LOOPBACK, FIRST_SERVICE, IPv4Address(address))))
         self._authority = CertificateAuthority.create("schemagate test", now=datetime.now(UTC), lifetime=LIFETIME)
         self.ca_file = folder / "ca.crt"
         self.ca_file.write_bytes(self.ca_pem)
@@ -41,9 +42,9 @@ class Authority:
         return self._authority.certificate_pem
 
     def server(self, name: str, dns_names: Sequence[str] = ("localhost",)) -> tuple[Path, Path]:
-        """Issue a certificate for these names and loopback; give the files of certificate and key."""
+        """Issue a certificate for these names and our addresses; give the files of certificate and key."""
         pair = self._authority.issue(
-            dns_names, now=datetime.now(UTC), lifetime=LIFETIME, ip_addresses=(LOOPBACK, FIRST_SERVICE)
+            dns_names, now=datetime.now(UTC), lifetime=LIFETIME, ip_addresses=self._addresses
         )
         return self._write(name, pair.certificate_chain, pair.private_key)
 

@@ -10,7 +10,7 @@ import pytest
 from xdist.remote import Producer  # type: ignore[import-untyped]
 from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
 
-FOLDERS: Final = ("tests/controlplane/", "tests/live/")
+FOLDERS: Final = ("tests/controlplane/", "tests/live/", "tests/node/")
 """Where such tests lie."""
 
 

@@ -116,3 +116,15 @@ def test_versions_are_those_that_are_pinned() -> None:
     assert all(version.startswith("v") for version in versions.values())
     kubernetes = next(module for module in binaries.ALL if module.folder == "kubernetes")
     assert f"gitVersion={kubernetes.version}" in kubernetes.linker_flags
+
+
+def test_a_nodes_programs_are_of_the_control_planes_version() -> None:
+    (node,) = (module for module in binaries.NODE if module.source)
+    (kubernetes,) = (module for module in binaries.ALL if module.source == node.source)
+    assert (node.version, node.linker_flags) == (kubernetes.version, kubernetes.linker_flags)
+
+
+def test_a_nodes_programs_are_made_by_another_target(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    with pytest.raises(binaries.NotBuiltError, match=r"kubelet.*make e2e"):
+        binaries.paths(binaries.NODE)

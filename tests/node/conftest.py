@@ -1,0 +1,39 @@
+"""One cluster with a real node for all tests here, root on Linux; anything missing is an error, never a skip."""
+
+import itertools
+from collections.abc import AsyncIterator, Iterator
+from typing import Final
+
+import pytest
+
+from tests.controlplane.client import Client, until
+from tests.node.cluster import NodeCluster
+
+_NUMBERS: Final = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NodeCluster]:
+    """Give the running cluster; the tests run inside its network."""
+    found = NodeCluster(tmp_path_factory.mktemp("node"))
+    found.start()
+    yield found
+    found.stop()
+
+
+@pytest.fixture
+async def admin(cluster: NodeCluster) -> AsyncIterator[Client]:
+    """Give a client that may do everything."""
+    async with Client(cluster.api_url, cluster.client_context) as client:
+        yield client
+
+
+@pytest.fixture
+async def namespace(admin: Client) -> AsyncIterator[str]:
+    """Give a fresh namespace in which pods can be made; it is deleted afterwards, without waiting for it."""
+    name = f"test-{next(_NUMBERS)}"
+    path = f"/api/v1/namespaces/{name}"
+    await admin.post("/api/v1/namespaces", {"metadata": {"name": name}})
+    await until(lambda: admin.exists(f"{path}/serviceaccounts/default"), what="the default service account")
+    yield name
+    await admin.delete(path)

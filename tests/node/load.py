@@ -1,0 +1,73 @@
+"""A bounded stream of requests that need a verdict, and what became of each."""
+
+import asyncio
+import re
+from collections import Counter
+from types import TracebackType
+from typing import Final, Self
+
+import aiohttp
+
+from tests.controlplane.client import STRATEGIC, ApiError, Client
+
+_BETWEEN_SECONDS: Final = 0.05
+_CALLERS: Final = 4
+_DENIAL: Final = 'error_type="no_error"'
+_MOST_CALLS: Final = 5000
+_COUNTS: Final = re.compile(
+    r"^(apiserver_admission_webhook_(?:fail_open_count|rejection_count)\{.*schemagate\.io.*\}) (\S+)$",
+    re.MULTILINE,
+)
+
+
+class Load:
+    """Asks again and again, without storing anything, for an image that is not migrated; use it as a context.
+
+    Every answer has to be the same denial: anything else, above all a webhook not reached, is in ``other``.
+    """
+
+    def __init__(self, admin: Client, deployment: str, image: str, denial: str) -> None:
+        """Take the path of a guarded Deployment whose container is called `gateway`, and the denial's words."""
+        self._admin, self._path, self._denial = admin, deployment, denial
+        self._patch = {"spec": {"template": {"spec": {"containers": [{"name": "gateway", "image": image}]}}}}
+        self._ended = asyncio.Event()
+        self.denied = 0
+        self.other: Counter[str] = Counter()
+
+    async def __aenter__(self) -> Self:
+        self._faults = await self._counted()
+        self._tasks = [asyncio.create_task(self._ask()) for _ in range(_CALLERS)]
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._ended.set()
+        await asyncio.gather(*self._tasks)
+
+    async def unreached(self) -> dict[str, float]:
+        """Give by how much the API server has counted more calls that failed, those it ignores included."""
+        now = await self._counted()
+        grown = {name: count - self._faults.get(name, 0) for name, count in now.items()}
+        return {name: count for name, count in grown.items() if count and _DENIAL not in name}
+
+    async def _ask(self) -> None:
+        while not self._ended.is_set() and self.denied + self.other.total() < _MOST_CALLS:
+            try:
+                await self._admin.patch(self._path, self._patch, STRATEGIC, dryRun="All")
+            except ApiError as error:
+                if (error.status, error.message) == (403, self._denial):
+                    self.denied += 1
+                else:
+                    self.other[str(error)] += 1
+            except (aiohttp.ClientError, TimeoutError) as error:
+                self.other[repr(error)] += 1
+            else:
+                self.other["allowed"] += 1
+            await asyncio.sleep(_BETWEEN_SECONDS)
+
+    async def _counted(self) -> dict[str, float]:
+        """Read the API server's own counts; a denial is among them, or it calls them otherwise by now."""
+        found = {name: float(count) for name, count in _COUNTS.findall(await self._admin.text("/metrics"))}
+        assert any(_DENIAL in name for name in found), found
+        return found
