@@ -1,7 +1,7 @@
 # The image for every architecture: `make image`. The base is an argument, pinned by digest, and gives Python 3.11 or
 # newer with its standard library; what ends up in the image is copied out of it file by file, so that there is no
 # shell, no package manager and no pip. Needs a builder that knows `RUN --mount` (BuildKit, buildah, podman).
-ARG BASE=docker.io/library/python:3.13.14-slim-bookworm@sha256:67a1e1f215ccda113cfc024e8639049257e88f273898f595b61476d128d387e8
+ARG BASE=python:3.13.14-slim-bookworm@sha256:67a1e1f215ccda113cfc024e8639049257e88f273898f595b61476d128d387e8
 
 FROM ${BASE} AS build
 # Times in the image; git's of the commit from `make image`.

@@ -86,7 +86,7 @@ bench: controlplane ## CPU and latency beside a trivial handler, then costs on a
 	@$(BIN)/python -m tests.bench.report
 	@$(BIN)/python -m tests.bench.cluster --output bench-cluster.json
 
-docs: $(STAMP) ## Write the generated parts of the README anew
+docs: $(STAMP) ## Write anew what is generated: pages, the record's kind, the chart's copies
 	@$(BIN)/python -m tests.docs.generate
 
 lock: ## Pin all dependencies again (needs uv)

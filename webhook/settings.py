@@ -103,6 +103,13 @@ class Settings(BaseSettings):
     view: Annotated[
         bool, Field(description="show the audit's report as /audit on the ops port of the controller")
     ] = False
+    reports: Annotated[
+        Literal["auto", "off", "openreports.io", "wgpolicyk8s.io"],
+        Field(description="API group of the policy reports that are written; auto: openreports.io, else the other"),
+    ] = "auto"
+    report_seconds: Annotated[
+        float, Field(ge=0.1, le=3600, description="least time between two writes of a namespace's policy report")
+    ] = 30.0
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"], Field(description="least level that is logged")
     ] = "info"

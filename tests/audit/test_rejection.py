@@ -9,8 +9,9 @@ from typing import Any
 
 from tests.audit.test_ledger import rejected
 from tests.support.builders import NOW
-from webhook.audit.rejection import audit_rows, fold
+from webhook.audit.rejection import NEWCOMERS, audit_rows, fold
 from webhook.policy.record import (
+    KEPT,
     Completion,
     Failure,
     FailureClass,
@@ -23,12 +24,41 @@ from webhook.policy.record import (
 
 
 def test_the_newest_twenty_distinct_ones_are_kept_and_all_are_counted() -> None:
-    news = [rejected(user=str(number), seconds=number) for number in range(50)]
+    news = [rejected(user=str(number), seconds=30 * number) for number in range(50)]
     random.Random(1).shuffle(news)
     kept = fold(Rejections(), news)
     assert [entry.user for entry in kept.newest] == [str(number) for number in range(49, 29, -1)]
     assert kept.count == 50
-    assert (kept.first, kept.last) == (NOW, NOW + timedelta(seconds=49))
+    assert (kept.first, kept.last) == (NOW, NOW + timedelta(seconds=30 * 49))
+
+
+def flood(kept: Rejections, begin: int, seconds: int) -> Rejections:
+    """Fold ten invented users a second into a record."""
+    made_up = [
+        rejected(user=f"user-{at}-{n}", seconds=at) for at in range(begin, begin + seconds) for n in range(10)
+    ]
+    return fold(kept, made_up)
+
+
+def test_a_flood_is_counted_and_pushes_out_little() -> None:
+    real = [rejected(user=f"real-{number}", seconds=30 * number) for number in range(KEPT)]
+    begin = 30 * KEPT + 60
+    kept = flood(fold(Rejections(), real), begin, 60)
+    pushed_out = KEPT - sum(entry.user.startswith("real") for entry in kept.newest)
+    assert pushed_out == NEWCOMERS
+    assert (kept.count, kept.last) == (KEPT + 600, NOW + timedelta(seconds=begin + 59))
+    # One that is there already is counted as ever, and after a minute there is room for others.
+    known = kept.newest[-1]
+    again = fold(kept, [rejected(user=known.user, seconds=begin + 59)])
+    assert (again.newest[0].user, again.newest[0].count) == (known.user, known.count + 1)
+    later = fold(again, [rejected(user="late", seconds=begin + 60)])
+    assert later.newest[0].user == "late"
+
+
+def test_a_record_with_room_takes_in_what_comes_however_fast() -> None:
+    kept = fold(Rejections(), [rejected(user=str(number)) for number in range(KEPT + 1)])
+    assert [entry.user for entry in kept.newest] == [str(number) for number in range(KEPT - 1, -1, -1)]
+    assert kept.count == KEPT + 1
 
 
 def test_the_same_again_is_counted_and_comes_first() -> None:

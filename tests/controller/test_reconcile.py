@@ -273,6 +273,27 @@ async def test_pods_in_skip_are_no_baseline(world: Any) -> None:
     assert (await world.record()).status.phase is Phase.RUNNING
 
 
+@pytest.mark.parametrize(
+    "leaving",
+    [
+        {"metadata": {"deletionTimestamp": "2026-11-22T11:00:00Z"}},
+        {"status": {"phase": "Failed", "reason": "Evicted"}},
+        {"status": {"phase": "Succeeded"}},
+    ],
+)
+async def test_pods_on_their_way_out_tell_nothing_of_a_rollout_that_was_let_through(
+    world: Any, leaving: dict[str, Any]
+) -> None:
+    await world.baseline()
+    world.put(make.pod(**make.merged({"metadata": {"name": "ssg-old"}}, leaving)))
+    new = make.container(image=NEXT_IMAGE)
+    world.put(make.pod(new, metadata={"name": "ssg-new"}), make.deployment(new, status={"observedGeneration": 2}))
+    world.announce()
+    done = (await world.record()).status.completed_hashes[0]
+    assert (done.image, done.evidence) == (NEXT_IMAGE, Evidence.ADOPTED)
+    assert world.jobs() == []
+
+
 async def test_the_job_is_built_from_the_stored_template(world: Any) -> None:
     await world.baseline()
     record = await world.announce().record()

@@ -1,4 +1,4 @@
-"""The pages on what programs read: the decision log and the metrics, made from the code (``make docs``)."""
+"""The pages that are made from the code (``make docs``); here those on what programs read: decision log, metrics."""
 
 import json
 import re
@@ -11,9 +11,12 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.metrics_core import Metric
 
 from tests.docs.audit_page import audit
+from tests.docs.commands_page import commands
+from tests.docs.reference_page import reference
 from tests.support.builders import NOW
 from webhook.admission.handlers import PATHS
 from webhook.audit.decisions import LIMIT, LINE_LIMIT, Line
+from webhook.audit.rejection import NEWCOMERS
 from webhook.certificate_metrics import KeeperMetrics, ServedMetrics
 from webhook.migration_metrics import MigrationMetrics
 from webhook.policy.reasons import Reason
@@ -65,7 +68,9 @@ Most clusters do not authenticate who calls a webhook. Whoever reaches its port 
 request that never was; `--client-ca` closes that, and the API server's own audit log, which carries the same
 words as annotations, cannot be written so. Of such a request a record keeps what names an image that really ran
 before it, and of what was let through only what is found stored. A denial leaves nothing behind to compare it
-with: without `--client-ca`, a record's denials are as trustworthy as what can reach the port.
+with: without `--client-ca`, a record's denials are as trustworthy as what can reach the port. A record that is
+full takes in {NEWCOMERS} others a minute and counts the rest, so that a flood of made-up ones pushes real ones out
+slowly.
 
 | field | type | meaning |
 |---|---|---|
@@ -94,8 +99,10 @@ the start; none names a namespace, object, user or hash.
 
 PAGES: Mapping[Path, Callable[[], str]] = {
     DOCS / "audit.md": audit,
+    DOCS / "commands.md": commands,
     DOCS / "decision-log.md": decision_log,
     DOCS / "metrics.md": metrics,
+    DOCS / "reference.md": reference,
 }
 
 

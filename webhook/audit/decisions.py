@@ -66,7 +66,7 @@ class Line(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
             "or `bypassed`. Null for all else, and on every dry run."
         ),
     ]
-    reason: Annotated[str, Meta(description="Why, in one of the README's words.")]
+    reason: Annotated[str, Meta(description="Why: one of the reasons of the reference.")]
     check: Annotated[str, Meta(description="The check that decided.")]
     mode: Annotated[Mode | None, Meta(description="The mode that held, of what is guarded.")]
     hash: Annotated[str | None, Meta(description="The hash of the rollout's inputs, its first 16 hex digits.")]

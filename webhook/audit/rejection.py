@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import lru_cache
 
 from webhook.policy.decision import printable
@@ -20,6 +20,9 @@ from webhook.policy.record import (
 )
 from webhook.policy.record_wire import BYPASS_REASON_LIMIT, GROUPS_KEPT
 
+NEWCOMERS = 5
+"""How many entries a minute may push older ones out of a full record: more is a flood, and counted alone."""
+_MINUTE = timedelta(minutes=1)
 USER_LIMIT = 128
 IMAGE_LIMIT = 256
 READ_LIMIT = 600
@@ -85,7 +88,10 @@ class Rejected:
 
 
 def fold(kept: Rejections, news: Iterable[Rejected]) -> Rejections:
-    """Give the record's rejections with news added: newest first, at most 20 distinct ones, none uncounted."""
+    """Give the record's rejections with news added: newest first, at most 20 distinct ones, none uncounted.
+
+    Anybody who reaches the webhook may invent denials, so that what is kept already is pushed out slowly.
+    """
     for new in sorted(news, key=lambda item: item.last):
         kept = _fold(kept, new)
     return kept
@@ -124,8 +130,14 @@ def _fold(kept: Rejections, new: Rejected) -> Rejections:
         count=kept.count + new.times,
         first=min(kept.first or new.first, new.first),
         last=max(kept.last or new.last, new.last),
-        newest=(entry, *others)[:KEPT],
+        newest=kept.newest if same is None and _flooded(kept, new) else (entry, *others)[:KEPT],
     )
+
+
+def _flooded(kept: Rejections, new: Rejected) -> bool:
+    """Tell whether the record is full, and has taken in enough others within a minute of this one."""
+    newcomers = sum(entry.first is not None and entry.first > new.first - _MINUTE for entry in kept.newest)
+    return len(kept.newest) >= KEPT and newcomers >= NEWCOMERS
 
 
 def _what(entry: Rejection) -> tuple[str, ...]:

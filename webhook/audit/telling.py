@@ -16,6 +16,11 @@ _WORDS = {
 }
 
 
+def done_about(decision: RejectionDecision | None) -> str:
+    """Say what was done about a rollout; what an older version wrote was turned away."""
+    return _WORDS[decision or RejectionDecision.DENIED][2]
+
+
 def notice_of(rejected: Rejected) -> Notice:
     """Give what to tell: who wanted what, what was done about it, and why. How often is for the Event to count."""
     kind, reason, done = _WORDS[rejected.decision or RejectionDecision.DENIED]

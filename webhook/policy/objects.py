@@ -205,11 +205,23 @@ class PodTemplate(View, frozen=True):
     spec: PodSpec = PodSpec()
 
 
+class PodStatus(View, frozen=True):
+    """What is read of a pod's status."""
+
+    phase: str = ""
+
+
 class Pod(View, frozen=True):
     """What is read of a pod."""
 
     metadata: DatedMeta = DatedMeta()
     spec: PodSpec = PodSpec()
+    status: PodStatus = PodStatus()
+
+    @property
+    def leaving(self) -> bool:
+        """Whether it is on its way out, or has ended: an evicted one lies there for as long as nobody looks."""
+        return self.metadata.deletion_timestamp is not None or self.status.phase in {"Failed", "Succeeded"}
 
 
 class LabelSelector(View, frozen=True):

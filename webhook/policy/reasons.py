@@ -1,7 +1,7 @@
 """Every reason that schemagate gives, with what it means and what to do.
 
 A reason is at once the status reason of a denial, a metric label, an audit field and a row of the table in
-the README, which is generated from here.
+docs/reference.md, which is generated from here.
 """
 
 from enum import StrEnum

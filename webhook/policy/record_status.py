@@ -140,7 +140,13 @@ class Rejections(Wire):
     ] = None
     newest: Annotated[
         tuple[Rejection, ...],
-        Field(max_length=KEPT, description="The last 20 distinct rollouts that were turned away, newest first."),
+        Field(
+            max_length=KEPT,
+            description=(
+                "The last 20 distinct rollouts that were turned away, newest first. Once there are 20, only 5 "
+                "others a minute come in; more are counted alone."
+            ),
+        ),
     ] = ()
     folded: Annotated[
         tuple[Annotated[str, Field(max_length=UID_LIMIT)], ...],

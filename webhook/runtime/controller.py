@@ -32,6 +32,7 @@ from webhook.policy.objects import Deployment
 from webhook.policy.record import Evidence, Phase, Record, RecordStatus
 from webhook.runtime.intake import Intake
 from webhook.runtime.process import calm_collector, utc_now
+from webhook.runtime.reports import PolicyReports
 from webhook.runtime.view import AuditView, stock_of
 from webhook.settings import Settings
 from webhook.telemetry import ControllerTelemetry
@@ -86,6 +87,15 @@ class ControllerProcess:
             log=self._log,
             pace=pace,
         )
+        self._reports = PolicyReports(
+            client,
+            writer,
+            self._stock,
+            wanted=settings.reports,
+            seconds=settings.report_seconds,
+            now=utc_now,
+            log=self._log,
+        )
         view = AuditView(self._stock, settings.context or client.server, utc_now) if settings.view else None
         self.ops = OpsServer(Ops(self._missing, self.telemetry.exposition, view))
         self._leads = False
@@ -126,6 +136,7 @@ class ControllerProcess:
                 group.create_task(self._handed_over())
                 group.create_task(self._resync())
                 group.create_task(self._measure())
+                group.create_task(self._reports.run())
                 if self._settings.certificates != "files":
                     group.create_task(self._certificates.run())
                 group.create_task(self.cluster.kind.follow(self._look_at_everything))

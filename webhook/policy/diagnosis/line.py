@@ -75,13 +75,19 @@ def fail(check: Check, message: str, advice: str) -> Line:
 
 
 def unknown(check: Check, what: str, unread: Unread) -> Line:
-    """Give a line about what could not be looked at."""
-    return _line(
-        check,
-        Level.UNKNOWN,
-        f"{what} cannot be told: you may not {unread.right}",
-        "ask as somebody who may, or have the right granted to you",
-    )
+    """Give a line about what whoever asks may not look at."""
+    told = f"{what} cannot be told: you may not {unread.right}"
+    return unclear(check, told, "ask as somebody who may, or have the right granted to you")
+
+
+def unclear(check: Check, message: str, advice: str) -> Line:
+    """Give a line about what could not be looked at for another reason."""
+    return _line(check, Level.UNKNOWN, message, advice)
+
+
+def first_unread(*facts: object) -> Unread:
+    """Give the first of several facts that could not be read; StopIteration when all could."""
+    return next(fact for fact in facts if isinstance(fact, Unread))
 
 
 def named(names: list[str], shown: int = 5) -> str:

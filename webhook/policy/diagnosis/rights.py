@@ -80,7 +80,9 @@ class Right:
 
 def rights(namespace: str) -> list[Right]:
     """Give what both accounts need of an installation in a namespace."""
-    rows = [("schemagate-webhook", row) for row in _WEBHOOK] + [("schemagate-controller", row) for row in _CONTROLLER]
+    rows = [("schemagate-webhook", row) for row in _WEBHOOK] + [
+        ("schemagate-controller", row) for row in _CONTROLLER
+    ]
     return [
         Right(account, group, resource, verb, name, namespace if where == OWN else "")
         for account, (group, resources, names, verbs, where) in rows
