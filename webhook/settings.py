@@ -57,9 +57,9 @@ class Settings(BaseSettings):
         float,
         Field(ge=0.1, le=3600, description="how long all webhooks hold a new CA before a leaf of it is shown"),
     ] = 60.0
-    default_mode: Annotated[Mode, Field(description="mode where neither record nor namespace names one")] = (
-        Mode.REJECT
-    )
+    default_mode: Annotated[
+        Mode, Field(description="mode where neither record nor namespace names one, the same for both processes")
+    ] = Mode.REJECT
     bypass_max_seconds: Annotated[
         float, Field(ge=1, le=31_536_000, description="how far ahead schemagate.io/bypass-until may lie")
     ] = LONGEST.total_seconds()
@@ -105,7 +105,7 @@ class Settings(BaseSettings):
     ] = False
     reports: Annotated[
         Literal["auto", "off", "openreports.io", "wgpolicyk8s.io"],
-        Field(description="API group of the policy reports that are written; auto: openreports.io, else the other"),
+        Field(description="API group of policy reports that are written; auto: openreports.io, else the other"),
     ] = "auto"
     report_seconds: Annotated[
         float, Field(ge=0.1, le=3600, description="least time between two writes of a namespace's policy report")

@@ -15,6 +15,7 @@ from tests.support.builders import (
     config_map,
     container,
     deployment,
+    merged,
     namespace,
     pod,
     record,
@@ -279,7 +280,8 @@ async def test_a_decoy_hides_no_upgrade(dodge: str) -> None:
     manifest["request"] |= {"object": new, "oldObject": old}
     response = await ask(lagging(), VALIDATE, manifest)
     assert not response["allowed"]
-    assert NEXT_IMAGE in response["status"]["message"]
+    said = response["status"]["message"]
+    assert NEXT_IMAGE in said or "keep container real with its license" in said
 
 
 async def test_two_gateways_in_one_pod_pass_when_nothing_of_them_changes() -> None:
@@ -314,6 +316,49 @@ async def test_hold_pauses_and_the_validating_webhook_lets_it_through() -> None:
     again = review(request={"object": paused})
     assert "patch" not in await ask(cluster, MUTATE, again)
     assert (await ask(cluster, VALIDATE, again))["allowed"]
+
+
+TOOL = container(name="tool", image="tools:1")
+NEVER_ENDING: dict[str, tuple[dict[str, Any], dict[str, Any] | None]] = {
+    "a sidecar with the license and the database": (with_containers(UPGRADED, TOOL), with_containers(REAL, TOOL)),
+    "one that comes with the upgrade": (with_containers(UPGRADED, TOOL), with_containers(REAL)),
+    "one that comes alone": (with_containers(REAL, TOOL), with_containers(REAL)),
+}
+
+
+@pytest.mark.parametrize(("new", "old"), NEVER_ENDING.values(), ids=NEVER_ENDING.keys())
+@pytest.mark.parametrize("paused", [False, True])
+async def test_nothing_is_held_that_no_migration_would_ever_release(
+    new: dict[str, Any], old: dict[str, Any], paused: bool
+) -> None:
+    """Only the Gateway itself is migrated for: where another container waits, the request must end at once."""
+    cluster = lagging(config_map(), namespace(**{"schemagate.io/enforce": "hold"}))
+    cluster.cached = await complete(cluster, IMAGE)
+    if paused:  # held by us, since an earlier image
+        mark = {"spec": {"paused": True}, "metadata": {"annotations": {"schemagate.io/held": "0" * 16}}}
+        new, old = merged(new, mark), merged(old, mark)
+    manifest = review()
+    manifest["request"] |= {"object": new, "oldObject": old}
+    mutated = await ask(cluster, MUTATE, manifest)
+    response = await ask(cluster, VALIDATE, manifest)
+    if paused and old["spec"]["template"]["spec"]["containers"][1:]:
+        assert response["allowed"], "it was there before, and waits with the rest"
+        return
+    assert "patch" not in mutated
+    assert not response["allowed"]
+    said = response["status"]["message"]
+    assert "rollout of deployment team-a/ssg to tools:1 is blocked" in said
+    assert "container tool, and nothing is migrated but for container real" in said
+    assert "mode is Hold" not in said
+
+
+async def test_a_held_gateway_goes_on_beside_a_sidecar_that_is_no_gateway() -> None:
+    cluster = lagging(config_map(), namespace(**{"schemagate.io/enforce": "hold"}))
+    cluster.cached = await complete(cluster, IMAGE)
+    manifest = review()
+    side = {**TOOL, "envFrom": []}
+    manifest["request"] |= {"object": with_containers(UPGRADED, side), "oldObject": with_containers(REAL, side)}
+    assert "patch" in await ask(cluster, MUTATE, manifest)
 
 
 async def test_pods_start_in_skip_once_their_own_inputs_are_complete() -> None:

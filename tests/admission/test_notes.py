@@ -18,7 +18,7 @@ from webhook.audit.decisions import Line
 from webhook.audit.ledger import Ledger
 from webhook.audit.rejection import Rejected
 from webhook.embedded.cluster import EmbeddedCluster
-from webhook.policy.names import BYPASS_HASH, BYPASS_REASON, BYPASS_UNTIL
+from webhook.policy.names import BYPASS_HASH, BYPASS_REASON, BYPASS_UNTIL, HELD
 from webhook.policy.objects import UserInfo
 from webhook.policy.record import Mode, RejectionDecision
 from webhook.telemetry import Telemetry
@@ -106,6 +106,30 @@ async def test_a_rollout_that_is_held_is_kept_once_however_often_it_is_asked_for
     for path in (MUTATE, VALIDATE):  # another mutating webhook had the API server ask us once more
         assert (await noted.ask(path, again))["allowed"]
     assert await noted.kept() == []
+
+
+RESUMES: dict[str, tuple[bool, str, bool]] = {
+    "let go as the controller does, before this replica knows": (False, NEXT_IMAGE, False),
+    "resumed too early": (True, NEXT_IMAGE, True),
+    "let go, and changed with it": (False, f"{NEXT_IMAGE}-2", True),
+}
+"""Whether our mark stays, the image that comes with it, and whether it is a try of its own."""
+
+
+@pytest.mark.parametrize("case", RESUMES)
+async def test_a_release_that_a_replica_does_not_understand_yet_is_no_rejection(case: str) -> None:
+    """Else the controller, which is woken by what is on record, would go on counting its own release."""
+    stays, image, remembered = RESUMES[case]
+    noted = Noted(enforcing("hold"))
+    await noted.ask(MUTATE, UPGRADE)
+    mark = {HELD: (await noted.kept())[0].hash[:16]}
+    before = deployment(container(image=NEXT_IMAGE), metadata={"annotations": mark})
+    before["spec"]["paused"] = True
+    after = deployment(container(image=image), metadata={"annotations": mark if stays else {}})
+    answer = await noted.ask(MUTATE, review(request={"object": after, "oldObject": before}))
+    assert "patch" in answer, "it stays held"
+    assert [item.decision for item in await noted.kept()] == ([RejectionDecision.HELD] if remembered else [])
+    assert noted.lines[-1].decision == "warn"
 
 
 async def test_groups_that_tell_something_are_kept() -> None:

@@ -50,6 +50,13 @@ def test_a_request_is_decoded() -> None:
     assert request.foreign is None
 
 
+def test_of_who_asks_all_is_decoded_that_an_authorizer_may_judge_by() -> None:
+    user = {"uid": "u-9", "extra": {"example.org/scopes": ["a", "b"], "example.org/none": None}}
+    found = decode_review(encoded(review(request={"userInfo": user})), Deployment).user
+    assert (found.username, found.uid) == ("admin", "u-9")
+    assert found.extra == {"example.org/scopes": ("a", "b"), "example.org/none": None}
+
+
 ABSENT: dict[str, dict[str, Any]] = {
     "old object": {"request": {"oldObject": None, "operation": "CREATE"}},
     "without dryRun": {"request": {"dryRun": None}},

@@ -64,6 +64,18 @@ def test_what_was_let_through_must_have_been_stored(
     assert credible(told, RECORD, there) is believed
 
 
+@pytest.mark.parametrize("decision", THROUGH)
+@pytest.mark.parametrize(
+    ("from_image", "to_image", "believed"),
+    [("gateway:done", "", True), ("gateway:never-ran", "", False), ("gateway:done", IMAGE, False)],
+)
+def test_a_gateway_that_lost_its_container_is_none_that_is_known(
+    decision: RejectionDecision, from_image: str, to_image: str, believed: bool
+) -> None:
+    told = replace(rejected(), decision=decision, from_image=from_image, to_image=to_image, hash="")
+    assert credible(told, RECORD, None) is believed
+
+
 def test_a_batch_is_read_as_it_was_written() -> None:
     told = replace(
         rejected(),

@@ -7,6 +7,8 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
+import pytest
+
 from tests.audit.test_ledger import rejected
 from tests.support.builders import NOW
 from webhook.audit.rejection import NEWCOMERS, audit_rows, fold
@@ -19,8 +21,11 @@ from webhook.policy.record import (
     Record,
     RecordStatus,
     Rejection,
+    RejectionDecision,
     Rejections,
 )
+
+THROUGH = [item for item in RejectionDecision if item is not RejectionDecision.DENIED]
 
 
 def test_the_newest_twenty_distinct_ones_are_kept_and_all_are_counted() -> None:
@@ -53,6 +58,23 @@ def test_a_flood_is_counted_and_pushes_out_little() -> None:
     assert (again.newest[0].user, again.newest[0].count) == (known.user, known.count + 1)
     later = fold(again, [rejected(user="late", seconds=begin + 60)])
     assert later.newest[0].user == "late"
+
+
+@pytest.mark.parametrize("decision", THROUGH)
+def test_a_flood_of_made_up_denials_keeps_out_nothing_that_went_through(decision: RejectionDecision) -> None:
+    real = [rejected(user=f"real-{number}", seconds=30 * number) for number in range(KEPT)]
+    begin = 30 * KEPT + 60
+    kept = flood(fold(Rejections(), real), begin, 30)
+    went = [
+        replace(rejected(user=f"jane-{number}", seconds=begin + 30), decision=decision)
+        for number in range(NEWCOMERS + 1)
+    ]
+    kept = fold(kept, went)
+    found = [entry.user for entry in kept.newest if entry.decision is decision]
+    assert found == [f"jane-{number}" for number in reversed(range(NEWCOMERS))], "they have the same bound"
+    assert kept.count == KEPT + 300 + NEWCOMERS + 1
+    again = fold(kept, [rejected(user="made-up", seconds=begin + 31)])
+    assert again.newest == kept.newest, "nor do they make room for others"
 
 
 def test_a_record_with_room_takes_in_what_comes_however_fast() -> None:

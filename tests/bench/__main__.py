@@ -14,10 +14,12 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import IO
 
 import trustme
 
@@ -99,9 +101,16 @@ def started(arguments: Sequence[str], cores: set[int]) -> Iterator[Server]:
         try:
             first = json.loads(process.stdout.readline() if process.stdout else "{}")
             said = first if isinstance(first, dict) else {"port": first}
+            # A decision log that nobody reads would be dropped, and cost less than it does.
+            threading.Thread(target=_read_on, args=(process.stdout,), daemon=True).start()
             yield Server(process.pid, said["port"], said.get("stall_ms", 0.0))
         finally:
             process.terminate()
+
+
+def _read_on(output: IO[str] | None) -> None:
+    for _ in output or ():
+        pass
 
 
 def measure(

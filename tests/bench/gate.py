@@ -70,7 +70,9 @@ async def serve(options: argparse.Namespace) -> None:
     gateway["metadata"]["annotations"] = {"schemagate.io/migration-job": "enabled"}
     cluster.put(gateway)
     stall = await load_records(cluster, options.records)
-    settings = read_settings(port=0, ops_port=0, tls_cert=options.cert, tls_key=options.key)
+    settings = read_settings(
+        port=0, ops_port=0, tls_cert=options.cert, tls_key=options.key, decision_log=options.decision_log
+    )
     gate = EmbeddedGate(cluster, settings)
     await gate.start()
     sys.stdout.write(json.dumps({"port": gate.server.port, "records": options.records, "stall_ms": stall}) + "\n")
@@ -84,6 +86,7 @@ def main() -> None:
     options.add_argument("--cert", required=True, type=Path)
     options.add_argument("--key", required=True, type=Path)
     options.add_argument("--records", type=int, default=1000)
+    options.add_argument("--decision-log", choices=("all", "notable", "off"), default="all")
     options.add_argument("--loop", choices=sorted(LOOPS), default="asyncio")
     given = options.parse_args()
     configure_logging("info")

@@ -2,6 +2,7 @@
 
 import fcntl
 import hashlib
+import json
 import os
 import platform
 import re
@@ -98,8 +99,6 @@ ALL: Final = (
     Module("helm", "helm.sh/helm/v3", {"helm": "helm.sh/helm/v3/cmd/helm"}, "2 minutes"),
     Module("helm4", "helm.sh/helm/v4", {"helm4": "helm.sh/helm/v4/cmd/helm"}, "3 minutes"),
     Module("health", "", {"health": "."}, "1 minute"),
-)
-PENDING: Final = (
     # Without the service discoveries, which are most of it, and which no rule needs.
     Module(
         "promtool",
@@ -155,7 +154,7 @@ def build(modules: Sequence[Module] = ALL) -> dict[str, Path]:
 
 def _build(module: Module) -> None:
     """Build into a neighbouring folder that is renamed when all is there, so that no half build is ever seen."""
-    tell = ", ".join(module.programs)
+    tell = ", ".join(module.programs) or module.folder
     sys.stderr.write(f"building {tell} {module.version} (first run only, about {module.minutes} on two cores)\n")
     go = find_go()
     environment = {**os.environ, "CGO_ENABLED": "0", "GOFLAGS": "-mod=readonly", "GOWORK": "off"}
@@ -169,21 +168,28 @@ def _build(module: Module) -> None:
             go,
             "build",
             "-trimpath",
+            "-tags",
+            module.tags,
             "-ldflags",
             module.linker_flags,
             "-o",
             f"{target}{'' if single else '/'}",
         ]
         command += module.programs.values()
-        done = subprocess.run(command, cwd=MODULES / module.folder, env=environment, check=False)
-        if done.returncode:
-            raise NotBuiltError(f"go could not build {tell} (exit code {done.returncode}): its words are above")
+        if module.programs:
+            done = subprocess.run(command, cwd=MODULES / module.folder, env=environment, check=False)
+            if done.returncode:
+                raise NotBuiltError(
+                    f"go could not build {tell} (exit code {done.returncode}): its words are above"
+                )
         if module.files:
-            where = [go, "list", "-m", "-f", "{{.Dir}}", module.source]
+            where = [go, "mod", "download", "-json", module.source]
             told = subprocess.run(
-                where, cwd=MODULES / module.folder, env=environment, check=True, stdout=subprocess.PIPE, text=True
+                where, cwd=MODULES / module.folder, env=environment, check=False, stdout=subprocess.PIPE, text=True
             )
-            source = Path(told.stdout.strip()) / module.files
+            if told.returncode:
+                raise NotBuiltError(f"go could not fetch {module.source}: {told.stdout.strip()}")
+            source = Path(json.loads(told.stdout)["Dir"]) / module.files
             shutil.copytree(source, output / source.name, copy_function=shutil.copyfile)
         shutil.rmtree(module.home, ignore_errors=True)
         output.rename(module.home)

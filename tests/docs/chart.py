@@ -34,11 +34,14 @@ OTHERWISE: Final = frozenset(
     }
 )
 """Settings that other values make, that roles name, or that have no meaning in a pod."""
+SHARED: Final = frozenset({"default_mode"})
+"""Settings that both processes have to read alike, so that neither has one of its own."""
 _KEY: Final = re.compile(r"(?P<indent> *)(?P<name>\w+):(?P<value>.*)")
 _SOURCES: Final = {
     "base": "base/[2-9]*.yaml",
     "cert-manager": "overlays/cert-manager/certificates.yaml",
     "namespaced": "overlays/namespaced/[!k]*.yaml",
+    "second-lock": "second-lock/[1-9]*.yaml",
 }
 
 
@@ -57,7 +60,10 @@ def copies() -> dict[Path, bytes]:
 def schema() -> str:
     """Give the schema of the values with the names of all settings that may be given."""
     document = json.loads(SCHEMA.read_text(encoding="utf-8"))
-    document["definitions"]["settings"]["propertyNames"]["enum"] = sorted(Settings.model_fields.keys() - OTHERWISE)
+    known = Settings.model_fields.keys() - OTHERWISE
+    definitions = document["definitions"]
+    definitions["settings"]["propertyNames"]["enum"] = sorted(known)
+    definitions["processSettings"]["propertyNames"]["enum"] = sorted(known - SHARED)
     return json.dumps(document, indent=2) + "\n"
 
 

@@ -1,4 +1,4 @@
-"""Writes what is generated: pages, the table of rights, the CustomResourceDefinition, the chart (``make docs``)."""
+"""Writes what is generated: pages, the table of rights, the record's kind, the chart (``make docs``)."""
 
 from pathlib import Path
 from typing import Any

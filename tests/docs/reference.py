@@ -1,4 +1,4 @@
-"""The pages that are made from the code (``make docs``); here those on what programs read: decision log, metrics."""
+"""The pages that are made from the code (``make docs``); here the decision log and the metrics."""
 
 import json
 import re
@@ -67,10 +67,11 @@ No answer waits for a line: {LIMIT} may wait to be written, further ones are dro
 Most clusters do not authenticate who calls a webhook. Whoever reaches its port can have a line written about a
 request that never was; `--client-ca` closes that, and the API server's own audit log, which carries the same
 words as annotations, cannot be written so. Of such a request a record keeps what names an image that really ran
-before it, and of what was let through only what is found stored. A denial leaves nothing behind to compare it
-with: without `--client-ca`, a record's denials are as trustworthy as what can reach the port. A record that is
-full takes in {NEWCOMERS} others a minute and counts the rest, so that a flood of made-up ones pushes real ones out
-slowly.
+before it, and of what was let through only what is still stored when the controller looks, or migrated since: what
+was let through and replaced within seconds, or while no controller ran, is on no record, but it has its line here.
+A denial leaves nothing behind to compare it with: without `--client-ca`, a record's denials are as trustworthy as
+what can reach the port. A record that is full takes in {NEWCOMERS} others of each decision a minute and counts the
+rest, so that a flood of made-up denials pushes real ones out slowly, and keeps out no break-glass.
 
 | field | type | meaning |
 |---|---|---|

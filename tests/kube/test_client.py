@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -49,6 +50,32 @@ async def test_bytes_and_content_types_are_sent_as_they_are(tmp_path: Path) -> N
     assert api.asked[0].body == b"[ ]"
     assert api.asked[0].headers["Content-Type"] == "application/json-patch+json"
     assert api.asked[1].path == "/api/v1/namespaces/a/pods/x%2Fy"
+
+
+@pytest.mark.parametrize(
+    ("headers", "date", "warnings"),
+    [
+        (
+            {"Date": "Sun, 22 Nov 2026 12:00:00 GMT", "Warning": '299 - "say \\"no\\" \\\\", 299 us/1 "two"'},
+            datetime(2026, 11, 22, 12, tzinfo=UTC),
+            ('say "no" \\', "two"),
+        ),
+        ({"Date": "yesterday", "Warning": "299 - unquoted"}, None, ()),
+        ({"Date": "Sun, 22 Nov 2026 12:00:00 -0000", "Warning": '110 - "stale"'}, None, ()),
+    ],
+)
+async def test_date_and_warnings_of_a_success_are_heard(
+    tmp_path: Path, headers: dict[str, str], date: datetime | None, warnings: tuple[str, ...]
+) -> None:
+    heard: list[tuple[datetime | None, tuple[str, ...]]] = []
+    async with (
+        serving([answer({}, 200, **headers), status(404, **headers)]) as api,
+        client_of(api, tmp_path) as client,
+    ):
+        await client.request("GET", JOB, heard=lambda got: heard.append((got.date, got.warnings)))
+        with pytest.raises(NotFoundError):
+            await client.request("GET", JOB, heard=lambda got: heard.append((got.date, got.warnings)))
+    assert heard == [(date, warnings)]
 
 
 async def test_text_is_given_when_asked_for(tmp_path: Path) -> None:

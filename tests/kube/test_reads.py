@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from aiohttp import web
 
 from tests.kube.fake_api import Step, answer, client_of, item, serving, status
 from webhook.kube.reads import Reads, WebhookReads
+from webhook.policy.objects import UserInfo
 
 LOG = "Liquibase: done"
 
@@ -74,6 +76,33 @@ async def test_the_log_of_the_container_that_migrates(
         assert await Reads(client).pod_log("team-a", "p") == log
         assert [one.query.get("container") for one in api.asked] == asked
         assert api.asked[0].query["tailLines"] == "200"
+
+
+ASKED = {
+    "group": "schemagate.io",
+    "resource": "gatewaymigrations",
+    "verb": "bypass",
+    "namespace": "team-a",
+    "name": "ssg",
+}
+WHO: dict[str, tuple[UserInfo, dict[str, Any]]] = {
+    "all that is known": (
+        UserInfo("jane", ("ops",), "u-1", {"example.org/scopes": ("a", "b")}),
+        {"user": "jane", "groups": ["ops"], "uid": "u-1", "extra": {"example.org/scopes": ["a", "b"]}},
+    ),
+    "a name alone": (UserInfo("jane"), {"user": "jane"}),
+}
+
+
+@pytest.mark.parametrize(("user", "who"), WHO.values(), ids=WHO.keys())
+async def test_an_access_review_says_all_that_authorizers_judge_by(
+    tmp_path: Path, user: UserInfo, who: dict[str, Any]
+) -> None:
+    steps = [answer({"status": {"allowed": allowed}}) for allowed in (True, False)]
+    async with serving(steps) as api, client_of(api, tmp_path) as client:
+        reads = WebhookReads(client)
+        assert [await reads.may_bypass(user, "team-a", "ssg") for _ in range(2)] == [True, False]
+        assert json.loads(api.asked[0].body)["spec"] == {**who, "resourceAttributes": ASKED}
 
 
 def a_map(version: int) -> Step:

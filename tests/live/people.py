@@ -23,13 +23,13 @@ async def may(world: World, user: str, group: str, resource: str, *verbs: str) -
     name = f"{user}-{resource.replace('/', '-')}-{'-'.join(verbs)}"
     rule = {"apiGroups": [group], "resources": [resource], "verbs": list(verbs)}
     await world.admin.post(_RBAC.format(world.namespace, "roles"), {"metadata": {"name": name}, "rules": [rule]})
-    await _bind(world, name, user, "Role")
+    await bind(world, name, user, "Role")
 
 
 @asynccontextmanager
 async def person(world: World, user: str, *groups: str) -> AsyncIterator[Client]:
     """Give a client of a user who holds the ClusterRole ``edit`` in the test's namespace."""
-    await _bind(world, "edit", user, "ClusterRole")
+    await bind(world, "edit", user, "ClusterRole")
     written = yaml.safe_load(world.plane.user_kubeconfig(user, groups).read_text())["users"][0]["user"]
     pair = world.plane.folder / f"{world.namespace}-{user}.pem"
     pair.touch(mode=0o600)
@@ -40,7 +40,8 @@ async def person(world: World, user: str, *groups: str) -> AsyncIterator[Client]
         yield client
 
 
-async def _bind(world: World, role: str, user: str, kind: str) -> None:
+async def bind(world: World, role: str, user: str, kind: str) -> None:
+    """Bind a Role or ClusterRole (``kind``) to a user, in the test's namespace."""
     binding = {
         "metadata": {"name": f"{user}-{role}"},
         "roleRef": {"apiGroup": _GROUP, "kind": kind, "name": role},

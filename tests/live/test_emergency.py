@@ -20,7 +20,9 @@ from webhook.policy.names import HELD
 pytestmark = pytest.mark.timeout(300)
 PAGE = Page("emergency.md")
 CONFIGURATIONS = "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations/schemagate"
+BREAK_GLASS = "Let one rollout through"
 SECONDS = 30
+SLOW = f"{NEW}-slow"
 
 
 @pytest.fixture(scope="module")
@@ -78,7 +80,7 @@ async def paused(world: World) -> Manifest:
     await world.patch("GatewayMigration", "ssg", {"spec": {"mode": "Hold"}})
 
     async def held() -> Manifest | None:
-        found = await world.set_image("ssg", f"{NEW}-slow")
+        found = await world.set_image("ssg", SLOW)
         return found if found["spec"].get("paused") else None
 
     found = await until(held, what="the webhooks know the mode")
@@ -170,9 +172,9 @@ async def test_the_gate_is_opened_for_all_and_closed_again(site: Standing, here:
 
     await site.serve()
     await site.control()
-    await here.wants(f"{NEW}-slow")
+    await here.wants(SLOW)
     await here.finish()  # the Job that nobody looked after meanwhile
-    await here.reaches("Complete", image=f"{NEW}-slow")
+    await here.reaches("Complete", image=SLOW)
     assert "created" in await reader.done("Close the gate again")
     for world in (here, other):
         await world.patch("GatewayMigration", "ssg", {"spec": {"mode": "Reject"}})
@@ -189,20 +191,39 @@ async def test_the_gate_is_opened_for_all_and_closed_again(site: Standing, here:
 
 async def test_one_rollout_is_let_through(here: World, reader: Reader) -> None:
     said = await here.denial("ssg", NEW)
-    refused = await reader.runs("Let one rollout through", HASH="0" * 16)
+    await reader.done(BREAK_GLASS, HASH="0" * 16)
+    refused = await reader.runs(BREAK_GLASS, 1)
     assert refused.code != 0
     (asked,) = re.findall(r"bypass-hash must be ([0-9a-f]{16})", refused.out)
     assert asked in said, "the denial names the hash"
-    await reader.done("Let one rollout through", HASH=asked)
-    await here.settled()
-    pods = await here.pods()
-    assert {pod["spec"]["containers"][0]["image"] for pod in pods} == {NEW}
-    assert not any(skips(pod) for pod in pods), "the schema is not migrated yet: they migrate by themselves"
+    await reader.done(BREAK_GLASS, HASH=asked)
+    await reader.done(BREAK_GLASS, 1)
+    await unmigrated(here, NEW)
+
+
+async def test_one_rollout_that_is_held_is_let_through(here: World, reader: Reader) -> None:
+    mark = (await paused(here))["metadata"]["annotations"][HELD]
+    await reader.done(BREAK_GLASS, HASH=mark)
+    found = await here.get("Deployment", "ssg")
+    assert found["spec"]["paused"], "the annotations alone change nothing that is judged"
+    await reader.done(BREAK_GLASS, 2)
+    await unmigrated(here, SLOW)
+    found = await here.get("Deployment", "ssg")
+    assert HELD not in found["metadata"]["annotations"]
+    assert (await here.record())["spec"].get("enabled", True), "it stays guarded"
+
+
+async def unmigrated(world: World, image: str) -> None:
+    """Check that pods of this image run, and migrate by themselves since nobody did."""
+    await world.settled()
+    pods = await world.pods()
+    assert {pod["spec"]["containers"][0]["image"] for pod in pods} == {image}
+    assert not any(skips(pod) for pod in pods)
 
 
 async def test_one_gateway_is_let_go(here: World, reader: Reader) -> None:
     await paused(here)
-    await here.reaches("Running", image=f"{NEW}-slow")
+    await here.reaches("Running", image=SLOW)
     told = await reader.done("Let one Gateway go")
     assert "still migrates, and new pods wait for its lock" in told
     assert f"{here.namespace}/ssg: released" in told
@@ -217,8 +238,8 @@ async def test_one_gateway_is_let_go(here: World, reader: Reader) -> None:
 
 
 async def test_a_stuck_lock_is_cleared(here: World, reader: Reader) -> None:
-    await here.patch("GatewayMigration", "ssg", {"spec": {"image": f"{NEW}-slow", "podAttempts": 1}})
-    await here.reaches("Running", image=f"{NEW}-slow")
+    await here.patch("GatewayMigration", "ssg", {"spec": {"image": SLOW, "podAttempts": 1}})
+    await here.reaches("Running", image=SLOW)
     here.plane.write_log("Waiting for changelog lock....\nCould not acquire change log lock.\n")
     try:
         await here.finish(1)
@@ -227,13 +248,13 @@ async def test_a_stuck_lock_is_cleared(here: World, reader: Reader) -> None:
         here.plane.write_log("")
     assert failed["failure"]["class"] == "LockHeld"
     await reader.done("The lock of the migrations is stuck")
-    await here.reaches("Running", image=f"{NEW}-slow")
+    await here.reaches("Running", image=SLOW)
     newest = (await here.jobs())[-1]
     environment = newest["spec"]["template"]["spec"]["containers"][0]["env"]
     assert any("liquibase-only-with-unlock" in (entry.get("value") or "") for entry in environment)
     await here.finish()
-    await here.reaches("Complete", image=f"{NEW}-slow")
-    await here.set_image("ssg", f"{NEW}-slow")
+    await here.reaches("Complete", image=SLOW)
+    await here.set_image("ssg", SLOW)
 
 
 async def test_without_a_controller_the_gate_stays_as_it_is_until_it_is_back(

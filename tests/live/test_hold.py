@@ -63,6 +63,21 @@ async def test_what_a_user_paused_stays_paused(world: World, controller: Replica
     assert (await world.get("Deployment", "ssg"))["spec"]["paused"]
 
 
+async def test_what_is_written_back_from_a_dump_of_a_held_one_goes_on(world: World, controller: Replica) -> None:
+    """As a restore does, or ``kubectl replace``: pause and mark come together, and nothing has to wait."""
+    dumped = await held(world)
+    await world.finish()
+    await until(lambda: resumed(world), what="the Deployment goes on")
+    await world.settled()
+    for key in ("resourceVersion", "generation", "managedFields"):
+        dumped["metadata"].pop(key, None)
+    back = await world.admin.put(world.path("Deployment", "ssg"), dumped)
+    assert (back["spec"]["paused"], HELD in back["metadata"]["annotations"]) == (True, True)
+    free = await until(lambda: resumed(world), what="it goes on again")
+    assert free is not None
+    assert HELD not in free["metadata"]["annotations"]
+
+
 async def held(world: World, name: str = "ssg") -> Manifest:
     """Have a Gateway run under Hold, and its next image held while its Job runs; gives the Deployment."""
     await world.operator_gateway()

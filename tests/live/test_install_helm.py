@@ -87,8 +87,10 @@ async def test_a_release_comes_moves_on_and_goes_and_records_stay(
     await admin.patch(VALIDATING, fill, "application/json-patch+json")
 
     # What the chart says is brought up to date, the record's kind as well; what the controller wrote stays.
-    done = await deployed.helm(helm, "upgrade", "schemagate", str(CHART), "--set", "webhook.replicas=3", *wait)
+    values = ("--set", "webhook.replicas=3,secondLock.enabled=true")
+    done = await deployed.helm(helm, "upgrade", "schemagate", str(CHART), *values, *wait)
     assert done.code == 0, done
+    assert await admin.exists(f"{CONFIGURATIONS}/validatingadmissionpolicybindings/migrations.lock.schemagate.io")
     assert await columns(deployed) == before + 1
     assert not await admin.exists(GONE)
     assert (await deployed.deployment("webhook"))["status"]["availableReplicas"] == 3

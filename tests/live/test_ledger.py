@@ -42,7 +42,8 @@ async def test_a_storm_is_counted_to_the_last_and_makes_few_writes(
             for event in calls(world, since)
             if event["objectRef"]["resource"] == "gatewaymigrations" and event["verb"] in {"update", "patch"}
         ]
-        tell(f"{DENIALS} denials in {stormed:.1f} s: {len(written)} writes of the record in {seconds:.1f} s")
+        rate = f"{DENIALS} denials in {stormed:.1f} s, {DENIALS / stormed:.0f} a second"
+        tell(f"{rate}: {len(written)} writes of the record in {seconds:.1f} s")
         # One for each batch, and one for what is then seen of it.
         assert len(written) <= seconds / GATHER_SECONDS + 2
         rejections = (await world.record())["status"]["rejections"]

@@ -12,11 +12,13 @@ import pytest
 from tests.controlplane.client import Client, until
 from tests.controlplane.objects import install, owned, stock, with_migration_job
 from tests.live.installation import NAMESPACE, Installation
+from tests.live.report_kinds import KINDS, served
 from tests.live.rights import CERTIFICATES, fold, granted
 from tests.live.world import NEW, NEWER, OLD, Manifest, World
 from webhook.kube.connection import connect
 from webhook.kube.event_object import Reference
 from webhook.kube.events import SPACING_SECONDS, EventRecorder
+from webhook.kube.reports import ReportWriter
 from webhook.policy.names import BYPASS_HASH, BYPASS_REASON, BYPASS_UNTIL, HELD, MIGRATION_JOB, RETRY
 
 ASKS = {MIGRATION_JOB: "enabled"}
@@ -33,7 +35,7 @@ async def mirroring(admin: Client, installation: Installation, no_controller: In
         return "migrationStatus" in json.dumps(found)
 
     await until(published, what="the schema is published")
-    replica = installation.start("controller")
+    replica = installation.start("controller", reports="off")
     yield
     replica.component.stop()
     await install(admin, stock())
@@ -49,6 +51,7 @@ async def test_granted_is_what_is_done(world: World, mirroring: None, installati
     await a_held_rollout_is_resumed(world)
     await somebody_tries_to_break_glass(world)
     await an_event_is_counted_up(world, installation)
+    await reports_are_written_and_taken_away(world, installation)
     await a_first_install_gets_no_pod(world)
     await the_source_goes(world)
 
@@ -155,6 +158,23 @@ async def an_event_is_counted_up(world: World, installation: Installation) -> No
     finally:
         await client.close()
     assert not lost
+
+
+async def reports_are_written_and_taken_away(world: World, installation: Installation) -> None:
+    """Do to both kinds of reports what the controller does, as its account."""
+    kubeconfig = installation.plane.kubeconfig_for("schemagate-controller", NAMESPACE)
+    client = await connect(kubeconfig, user_agent="schemagate-controller/0 (tests)")
+    try:
+        async with served(world.admin, *KINDS):
+            for kind in KINDS.values():
+                writer = ReportWriter(client, client, kind)
+                await writer.look()
+                assert writer.served
+                for passed in (1, 2):
+                    assert await writer.write(world.namespace, {"summary": {"pass": passed}, "results": []})
+                await writer.delete(world.namespace)
+    finally:
+        await client.close()
 
 
 async def a_first_install_gets_no_pod(world: World) -> None:

@@ -2,6 +2,8 @@
 
 import asyncio
 import copy
+import functools
+import shlex
 from collections.abc import AsyncIterator, Awaitable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -17,6 +19,7 @@ from tests.live.installation import MANIFESTS, path_of
 from tests.live.standing import Standing
 from tests.live.tenant import forged_job, tenant
 from tests.live.test_cli import Person
+from tests.live.test_leaving import SIDECAR, annotate, by_folder, contain, gateway, hide
 from tests.live.world import NEW, NEWER, OLD, Manifest, World, skips
 from webhook.policy.names import BYPASS_HASH, BYPASS_REASON, BYPASS_UNTIL, ENFORCE, HELD, MIGRATION_JOB
 
@@ -150,13 +153,39 @@ async def test_only_what_a_record_guards_is_locked(here: World) -> None:
         await act()
 
 
-async def test_a_gateway_cannot_be_renamed_away(here: World) -> None:
+async def test_a_gateway_cannot_be_renamed_away(here: World, plane: ControlPlane) -> None:
     (container,) = (await here.get("Deployment", "ssg"))["spec"]["template"]["spec"]["containers"]
     container["volumeMounts"] = [
         mount for mount in container["volumeMounts"] if "license.xml" not in mount["mountPath"]
     ]
     patch = {"spec": {"template": {"spec": {"containers": [container]}}}}
-    assert await locked(here.patch("Deployment", "ssg", patch), "loses its Gateway container")
+    asked = functools.partial(here.patch, "Deployment", "ssg", patch)
+    with pytest.raises(ApiError, match="loses its Gateway container") as caught:
+        await asked()
+    command = caught.value.message.partition("unguarded: ")[2]
+    assert command.startswith("kubectl patch gwm "), caught.value.message
+    await kubectl(plane, *shlex.split(command)[1:])
+
+    async def free() -> bool:
+        return not await locked(asked(), "loses its Gateway container")
+
+    await until(free, what="what it says to do lets it go")
+
+
+async def test_a_gateway_known_by_its_annotation_keeps_it(here: World) -> None:
+    await hide(here)
+    assert await locked(annotate(here, None), "loses its Gateway container")
+    await contain(here, await gateway(here), SIDECAR)
+    assert await locked(annotate(here, "side"), "loses its Gateway container")
+    assert await locked(here.set_image("ssg", NEW))
+
+
+async def test_a_gateway_is_not_hidden_behind_another_container_or_a_pause(here: World) -> None:
+    running = await gateway(here)
+    decoy = {**SIDECAR, "volumeMounts": running["volumeMounts"]}
+    assert await locked(contain(here, decoy, by_folder(running)), "loses its Gateway container")
+    await here.patch("Deployment", "ssg", {"spec": {"paused": True}})
+    assert await locked(contain(here, by_folder(running)), "loses its Gateway container")
 
 
 async def test_a_paused_rollout_is_stored_and_resumed_once_it_is_migrated(here: World) -> None:

@@ -4,9 +4,11 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 
 from tests.controlplane.client import ApiError, Client, until
 from tests.controlplane.cluster import ControlPlane
+from tests.live.installation import MANIFESTS
 from tests.live.pages import Page, Reader
 from tests.live.standing import Standing, standing
 from tests.live.world import NEW, NEWER, OLD, World
@@ -86,15 +88,25 @@ async def nothing_left(admin: Client) -> None:
     for plural in ("validatingadmissionpolicies", "validatingadmissionpolicybindings"):
         names = [item["metadata"]["name"] for item in await admin.items(f"{ADMISSION}/{plural}")]
         assert not [name for name in names if name.endswith("schemagate.io")]
-    for plural in ("clusterroles", "clusterrolebindings"):
+    for plural in ("clusterroles", "clusterrolebindings", "rolebindings"):
         found = await admin.items(f"/apis/rbac.authorization.k8s.io/v1/{plural}")
         assert not [item for item in found if item["metadata"]["name"].startswith("schemagate")]
     jobs = [item["metadata"]["name"] for item in await admin.items("/apis/batch/v1/jobs")]
     assert not jobs
 
 
+async def named(world: World) -> None:
+    """Bind the controller's role in a namespace, as the overlay of named namespaces does."""
+    (binding,) = yaml.safe_load_all((MANIFESTS.parent / "overlays" / "namespaced" / "namespaces.yaml").read_text())
+    binding["metadata"]["namespace"] = world.namespace
+    await world.admin.post(
+        f"/apis/rbac.authorization.k8s.io/v1/namespaces/{world.namespace}/rolebindings", binding
+    )
+
+
 async def test_in_the_order_of_the_page_nothing_is_left(site: Standing, reader: Reader) -> None:
     worlds = [await by_record(site), await by_label(site)]
+    await named(worlds[0])
     told = await reader.done(SECTION)
     for world in worlds:
         assert f"{world.namespace}/ssg: released" in told

@@ -3,6 +3,7 @@
 import copy
 import re
 import subprocess
+from collections import Counter
 
 import pytest
 import yaml
@@ -27,6 +28,8 @@ from webhook.cli.main import schemagate
 from webhook.policy import names
 from webhook.settings import Settings
 
+FENCE = (BASE / "50-fence.yaml").read_text()
+LOCK = (BASE.parent / "second-lock" / "20-migrations.yaml").read_text()
 LABELS = {
     "app.kubernetes.io/instance": "schemagate",
     "app.kubernetes.io/managed-by": "Helm",
@@ -35,6 +38,7 @@ LABELS = {
 }
 """What the chart adds to every object."""
 CERTIFIED = {"certificates.source": "cert-manager"}
+LOCKED = {"secondLock.enabled": True}
 KEPT = {"helm.sh/resource-policy": "keep"}
 """What it adds to the definition of the record's kind."""
 
@@ -75,6 +79,13 @@ def test_it_makes_what_the_overlay_for_named_namespaces_holds(helm: str) -> None
     assert [item["metadata"]["namespace"] for item in migrations] == ["a", "b"]
 
 
+@pytest.mark.parametrize("helm", HELMS)
+def test_it_makes_what_the_second_lock_holds(helm: str) -> None:
+    made, without = plain(templated(LOCKED, helm=helm)), plain(templated(helm=helm))
+    assert made == without | plain(kustomized(BASE.parent / "second-lock"))
+    assert len(made) > len(without)
+
+
 def test_every_object_says_that_it_is_the_releases() -> None:
     for item in templated():
         assert item["metadata"]["labels"].items() >= LABELS.items(), key(item)
@@ -86,7 +97,7 @@ def test_every_object_says_that_it_is_the_releases() -> None:
 
 def test_another_namespace_takes_the_place_of_ours_everywhere() -> None:
     """In accounts, roles, the fence's user names, selectors and certificates: no other place names it."""
-    values: dict[str, object] = {"certificates.source": "cert-manager", "namespaces": ["gateways"]}
+    values: dict[str, object] = {**CERTIFIED, **LOCKED, "namespaces": ["gateways"]}
     ours, elsewhere = (template("helm", namespace, values) for namespace in ("schemagate", "gate-2"))
     assert len(by_key(templated(namespace="gate-2"))) == len(by_key(templated()))
     lines = [
@@ -99,7 +110,9 @@ def test_another_namespace_takes_the_place_of_ours_everywhere() -> None:
     for left in (*ours_left, r"[\['] ?schemagate['\],] ?"):
         found = [line for line in elsewhere.splitlines() if re.search(left, line)]
         assert not found, found
-    assert "system:serviceaccount:gate-2:schemagate-controller" in elsewhere
+    accounts = Counter(re.findall(r"system:serviceaccount:gate-2:[\w-]+", elsewhere))
+    fenced = len(re.findall(r"system:serviceaccount:schemagate:schemagate-controller", FENCE + LOCK))
+    assert accounts == {"system:serviceaccount:gate-2:schemagate-controller": fenced}
     for item in yaml.safe_load_all(elsewhere):
         for hook in (item or {}).get("webhooks", ()):
             (selector,) = hook["namespaceSelector"]["matchExpressions"]
@@ -112,6 +125,15 @@ def test_a_namespace_of_others_is_refused(helm: str, namespace: str) -> None:
     with pytest.raises(subprocess.CalledProcessError) as caught:
         template(helm, namespace, {})
     assert "--create-namespace" in caught.value.stderr
+
+
+@pytest.mark.parametrize("helm", HELMS)
+def test_the_second_lock_keeps_the_kind_that_it_judges_by(helm: str) -> None:
+    """Helm takes policies away last: until then they would deny every Deployment of the cluster."""
+    with pytest.raises(subprocess.CalledProcessError) as caught:
+        template(helm, "schemagate", {**LOCKED, "crd.keep": False})
+    assert "secondLock.enabled=false" in caught.value.stderr
+    template(helm, "schemagate", {**LOCKED, "crd.keep": False, "crd.install": False})
 
 
 @pytest.mark.parametrize("helm", HELMS)
@@ -129,7 +151,8 @@ def test_what_is_generated_is_in_step() -> None:
 
 
 def test_settings_left_out_are_settings() -> None:
-    assert Settings.model_fields.keys() >= chart.OTHERWISE
+    assert Settings.model_fields.keys() >= chart.OTHERWISE | chart.SHARED
+    assert not chart.OTHERWISE & chart.SHARED
 
 
 def test_its_versions_are_ours() -> None:

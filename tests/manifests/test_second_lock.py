@@ -8,8 +8,10 @@ import yaml
 
 from tests.live.installation import MANIFESTS
 from webhook.policy import names
+from webhook.policy.diagnosis.expected import WEBHOOKS
 from webhook.policy.image import image_version, knows_modes
 from webhook.policy.migration.job import job_name
+from webhook.policy.rollout.bypass import RFC_3339
 
 FOLDER = MANIFESTS.parent / "second-lock"
 DOCUMENTS = [
@@ -52,6 +54,18 @@ def test_it_takes_the_same_images_for_too_old(image: str) -> None:
     (old,) = (item["expression"] for item in LOCK["variables"] if item["name"] == "old")
     matched = re.search(yaml.safe_load(old), image) is not None
     assert matched == (knows_modes(image_version(image)) is False)
+
+
+def test_it_takes_the_same_times() -> None:
+    (pattern,) = (item["expression"] for item in LOCK["variables"] if item["name"] == "rfc3339")
+    assert yaml.safe_load(pattern) == RFC_3339
+
+
+def test_it_looks_when_the_webhooks_do() -> None:
+    hook = WEBHOOKS["deployments.validate.schemagate.io"]
+    looks = {item["name"]: " ".join(item["expression"].split()) for item in LOCK["matchConditions"]}
+    for name in ("not-being-deleted", "may-start-pods"):
+        assert looks[name] == hook.conditions[name]
 
 
 def test_it_knows_our_jobs_and_pods_by_their_names() -> None:

@@ -55,6 +55,13 @@ VALUES: list[tuple[str, object, set[str], set[str], str]] = [
         "namespace: gateways",
     ),
     (
+        "secondLock.enabled",
+        True,
+        {"ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding"},
+        {f"{name}.lock.schemagate.io" for name in ("deployments", "migrations", "sessions")},
+        "name: sessions.lock.schemagate.io",
+    ),
+    (
         "certificates.source",
         "cert-manager",
         {*DEPLOYMENT, "Certificate", "Issuer", "MutatingWebhookConfiguration", "ValidatingWebhookConfiguration"},
@@ -108,6 +115,10 @@ def test_every_value_is_tried_and_described() -> None:
         ("webhook.replica", 3),
         ("webhook.port", 443),  # not without a capability that no pod here has
         ("webhook.settings", {"tls_cert": "/x"}),
+        # Read apart, what the one holds the other would release, and so on.
+        ("webhook.settings", {"default_mode": "Hold"}),
+        ("controller.settings", {"default_mode": "Hold"}),
+        ("secondLock.enabled", "yes"),
         ("controller.port", 9443),
         ("controller.resources", {"limit": {}}),
         ("settings", {"no_such_setting": 1}),

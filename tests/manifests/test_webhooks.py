@@ -19,7 +19,7 @@ PODS, MUTATE, VALIDATE = (
 DEPLOYMENTS = ("apps", "v1", "deployments", ["CREATE", "UPDATE"])
 TABLE: dict[str, tuple[str, tuple[str, str, str, list[str]], str, int, str]] = {
     PODS: (POD_MUTATOR, ("", "v1", "pods", ["CREATE"]), "Ignore", 2, "None"),
-    MUTATE: (DEPLOYMENT_MUTATOR, DEPLOYMENTS, "Ignore", 3, "None"),
+    MUTATE: (DEPLOYMENT_MUTATOR, DEPLOYMENTS, "Ignore", 3, "NoneOnDryRun"),
     VALIDATE: (DEPLOYMENT_VALIDATOR, DEPLOYMENTS, "Fail", 5, "NoneOnDryRun"),
 }
 

@@ -3,7 +3,7 @@
 import sys
 
 from tests.controlplane import binaries
-from tests.node import packages, product
+from tests.node import packages, previous, product
 from tests.node.machine import MachineError
 
 
@@ -13,6 +13,7 @@ def main() -> int:
         packages.install()
         binaries.build()
         binaries.build(binaries.NODE)
+        previous.build()
         sys.stdout.write(f"{product.build()}\n")
     except (binaries.NotBuiltError, MachineError) as error:
         sys.stderr.write(f"{error}\n")

@@ -44,6 +44,11 @@ class NodeCluster(ControlPlane):
         """Import an image that `docker save` or `buildah push docker-archive:` has written; pods use its name."""
         self.ctr("images", "import", str(archive), seconds=300)
 
+    def tag_image(self, name: str, *others: str) -> None:
+        """Have an image under other names as well; all of them without a registry."""
+        familiar = "docker.io/library/"
+        self.ctr("images", "tag", "--force", f"{familiar}{name}", *(f"{familiar}{other}" for other in others))
+
     def ctr(self, *argv: str, seconds: float = 60) -> str:
         """Run containerd's own client where Kubernetes has its images and containers; give its output."""
         connection = (f"--address={arguments.SOCKET}", "--namespace=k8s.io")

@@ -7,6 +7,7 @@ from typing import Final
 import pytest
 
 from tests.controlplane.client import Client, until
+from tests.node import gateway, product
 from tests.node.cluster import NodeCluster
 
 _NUMBERS: Final = itertools.count(1)
@@ -19,6 +20,19 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NodeCluster]:
     found.start()
     yield found
     found.stop()
+
+
+@pytest.fixture(scope="session")
+def image(cluster: NodeCluster) -> str:
+    """Import the product's image, and give its name."""
+    cluster.load_image(product.archive())
+    return product.NAME
+
+
+@pytest.fixture(scope="session")
+def gateway_images(cluster: NodeCluster) -> None:
+    """Import the images of the stand-in for a Gateway."""
+    gateway.load(cluster)
 
 
 @pytest.fixture

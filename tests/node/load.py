@@ -10,7 +10,6 @@ import aiohttp
 
 from tests.controlplane.client import STRATEGIC, ApiError, Client
 
-_BETWEEN_SECONDS: Final = 0.05
 _CALLERS: Final = 4
 _DENIAL: Final = 'error_type="no_error"'
 _MOST_CALLS: Final = 5000
@@ -26,9 +25,12 @@ class Load:
     Every answer has to be the same denial: anything else, above all a webhook not reached, is in ``other``.
     """
 
-    def __init__(self, admin: Client, deployment: str, image: str, denial: str) -> None:
-        """Take the path of a guarded Deployment whose container is called `gateway`, and the denial's words."""
-        self._admin, self._path, self._denial = admin, deployment, denial
+    def __init__(self, admin: Client, deployment: str, image: str, denial: str, *, between: float = 0.05) -> None:
+        """Take the path of a guarded Deployment whose container is called `gateway`, and the denial's words.
+
+        Each of four callers pauses for ``between`` seconds: longer where a disturbance lasts.
+        """
+        self._admin, self._path, self._denial, self._between = admin, deployment, denial, between
         self._patch = {"spec": {"template": {"spec": {"containers": [{"name": "gateway", "image": image}]}}}}
         self._ended = asyncio.Event()
         self.denied = 0
@@ -64,10 +66,15 @@ class Load:
                 self.other[repr(error)] += 1
             else:
                 self.other["allowed"] += 1
-            await asyncio.sleep(_BETWEEN_SECONDS)
+            await asyncio.sleep(self._between)
 
     async def _counted(self) -> dict[str, float]:
         """Read the API server's own counts; a denial is among them, or it calls them otherwise by now."""
         found = {name: float(count) for name, count in _COUNTS.findall(await self._admin.text("/metrics"))}
         assert any(_DENIAL in name for name in found), found
         return found
+
+
+async def answered(load: Load, count: int) -> bool:
+    """Tell whether so many denials came, or something else."""
+    return load.denied >= count or bool(load.other)

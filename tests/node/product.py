@@ -22,7 +22,7 @@ from webhook import __version__
 ROOT: Final = Path(__file__).parents[2]
 NAME: Final = f"schemagate:{__version__}"
 BASE: Final = "localhost/schemagate-base:debian"
-_INPUTS: Final = (
+INPUTS: Final = (
     ".dockerignore",
     "Dockerfile",
     "LICENSE",
@@ -35,7 +35,8 @@ _INPUTS: Final = (
     "webhook",
 )
 _AUTHORITIES: Final = Path("/etc/ssl/certs/ca-certificates.crt")
-_KEPT: Final = 3
+_KEPT: Final = 4
+"""How many images stay, those that were asked for last: one run needs two."""
 
 
 def cache() -> Path:
@@ -49,29 +50,33 @@ def archive() -> Path:
 
     SCHEMAGATE_IMAGE_ARCHIVE names one to take instead, built by another engine or on another base.
     """
-    path = _given() or _path()
+    path = _given() or path_of(ROOT, NAME)
     if not path.exists():
         raise NotBuiltError(f"the image is not built yet: there is no {path}. Run `make e2e` as root")
     return path
 
 
 def build() -> Path:
-    """Build the image of this work tree if it is missing, one process at a time on this machine; give its path.
+    """Build the image of this work tree if it is missing, and give its path.
 
     Nothing is built where SCHEMAGATE_IMAGE_ARCHIVE names one.
     """
-    if _given():
-        return archive()
+    return archive() if _given() else build_from(ROOT, NAME)
+
+
+def build_from(source: Path, name: str) -> Path:
+    """Build the image of a source tree if it is missing, one process at a time on this machine; give its path."""
     cache().mkdir(parents=True, exist_ok=True)
     with (cache() / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        path = _path()
+        path = path_of(source, name)
         if not path.exists():
             _make_base()
-            sys.stderr.write(f"building {NAME} (about a minute on two cores)\n")
-            _build(path)
-            for old in sorted(cache().glob("schemagate-*.tar"), key=lambda each: each.stat().st_mtime)[:-_KEPT]:
-                old.unlink()
+            sys.stderr.write(f"building {name} (about a minute on two cores)\n")
+            _build(source, name, path)
+        path.touch()
+        for old in sorted(cache().glob("schemagate-*.tar"), key=lambda each: each.stat().st_mtime)[:-_KEPT]:
+            old.unlink()
         return path
 
 
@@ -80,14 +85,14 @@ def _given() -> Path | None:
     return Path(given) if given else None
 
 
-def _path() -> Path:
-    """Give where the image of this work tree belongs: its inputs as they are now are in its name."""
-    digest = hashlib.sha256()
-    for name in _INPUTS:
-        top = ROOT / name
+def path_of(source: Path, name: str) -> Path:
+    """Give where the image of a source tree belongs: what it is called and made from are in the file's name."""
+    digest = hashlib.sha256(name.encode())
+    for part in INPUTS:
+        top = source / part
         for file in sorted(top.rglob("*")) if top.is_dir() else [top]:
             if file.is_file() and "__pycache__" not in file.parts:
-                digest.update(f"{file.relative_to(ROOT)}\0{file.stat().st_size}\0".encode() + file.read_bytes())
+                digest.update(f"{file.relative_to(source)}\0{file.stat().st_size}\0".encode() + file.read_bytes())
     return cache() / f"schemagate-{digest.hexdigest()[:16]}.tar"
 
 
@@ -116,15 +121,15 @@ def _make_base() -> None:
         _buildah("commit", "--quiet", "--rm", container, BASE)
 
 
-def _build(path: Path) -> None:
+def _build(source: Path, name: str, path: Path) -> None:
     """Build by the Dockerfile and write the archive under a name that is not seen before it is whole."""
     fresh = path.with_suffix(".new")
     fresh.unlink(missing_ok=True)
     with _secrets() as secrets:
         arguments = [f"--build-arg=BASE={BASE}", f"--build-arg=VERSION={__version__}"]
-        _buildah("bud", "--pull-never", "--timestamp=0", *arguments, *secrets, f"--tag={NAME}", str(ROOT))
-    _buildah("push", "--quiet", NAME, f"docker-archive:{fresh}:{NAME}")
-    _buildah("rmi", NAME)
+        _buildah("bud", "--pull-never", "--timestamp=0", *arguments, *secrets, f"--tag={name}", str(source))
+    _buildah("push", "--quiet", name, f"docker-archive:{fresh}:{name}")
+    _buildah("rmi", name)
     fresh.rename(path)
 
 

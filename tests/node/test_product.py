@@ -1,33 +1,22 @@
 """The image as real pods: by itself, deployed by an overlay, deciding about a Gateway, and under disturbances."""
 
 import asyncio
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.controlplane.client import ApiError, Client, until
-from tests.live.deployed import LABEL, MANIFESTS, NAMESPACE, Deployed
-from tests.live.test_cli import Person
-from tests.live.world import World, skips
-from tests.node import gateway, product
+from tests.live.deployed import MANIFESTS, NAMESPACE, Deployed
+from tests.live.world import World
+from tests.node import gateway, pods
 from tests.node.cluster import NodeCluster
-from tests.node.load import Load
+from tests.node.load import Load, answered
+from tests.node.scenario import guarded, upgraded
 from webhook import __version__
-from webhook.policy.names import MODE_PROPERTY
 
 pytestmark = pytest.mark.timeout(600)
-WEBHOOKS = f"/apis/apps/v1/namespaces/{NAMESPACE}/deployments/schemagate-webhook"
-PODS = f"/api/v1/namespaces/{NAMESPACE}/pods"
 RESTRICTED = {"metadata": {"labels": {"pod-security.kubernetes.io/enforce": "restricted"}}}
-
-
-@pytest.fixture(scope="module")
-def image(cluster: NodeCluster) -> str:
-    """Import the image, and give its name."""
-    cluster.load_image(product.archive())
-    return product.NAME
 
 
 @pytest.fixture
@@ -36,17 +25,8 @@ async def deployed(cluster: NodeCluster, admin: Client, image: str, tmp_path: Pa
     installation = Deployed(cluster, admin, tmp_path)
     applied = await installation.kubectl("apply", "-k", str(MANIFESTS / "overlays" / "self-managed"))
     assert applied.code == 0, applied
-    for role in ("controller", "webhook"):
-        wait = ("rollout", "status", "-n", NAMESPACE, f"deployment/schemagate-{role}", "--timeout=120s")
-        done = await installation.kubectl(*wait)
-        assert done.code == 0, (done, await told(installation))
+    await pods.rolled_out(installation)
     return installation
-
-
-@pytest.fixture(scope="module")
-def gateway_images(cluster: NodeCluster) -> None:
-    """Import the images of the stand-in for a Gateway."""
-    gateway.load(cluster)
 
 
 @pytest.fixture
@@ -54,31 +34,7 @@ async def world(
     cluster: NodeCluster, admin: Client, namespace: str, deployed: Deployed, gateway_images: None
 ) -> World:
     """Give a namespace with a guarded stand-in for a Gateway that runs."""
-    found = World(admin, namespace, cluster)
-    await gateway.deploy(admin, namespace)
-    await found.settled(gateway.NAME, 60)
-    await found.reaches("Complete", gateway.NAME, gateway.OLD, 60)
-    return found
-
-
-async def told(installation: Deployed) -> str:
-    """Give what a person would look at when pods do not become ready."""
-    described = await installation.kubectl("describe", "pods", "-n", NAMESPACE)
-    logs = await installation.kubectl("logs", "-n", NAMESPACE, "-l", LABEL, "--tail=20", "--prefix")
-    return f"{described.out[-6000:]}\n{logs.out}{logs.err}"
-
-
-async def ready_webhooks(admin: Client) -> set[str]:
-    """Give the names of the webhook's pods that are ready and stay."""
-    pods = await admin.items(PODS, labelSelector=f"{LABEL},app.kubernetes.io/component=webhook")
-    return {
-        pod["metadata"]["name"]
-        for pod in pods
-        if "deletionTimestamp" not in pod["metadata"]
-        and any(
-            each["type"] == "Ready" and each["status"] == "True" for each in pod["status"].get("conditions", ())
-        )
-    }
+    return await guarded(cluster, admin, namespace)
 
 
 def one_off(name: str, image: str, **container: Any) -> dict[str, Any]:
@@ -129,40 +85,19 @@ async def test_the_image_holds_no_shell_and_no_installer(
 async def test_a_gateway_is_denied_migrated_admitted_and_starts_in_skip(
     cluster: NodeCluster, world: World, tmp_path: Path
 ) -> None:
-    message = await world.denial(gateway.NAME, gateway.NEW)
-    assert f"schemagate migrate {gateway.NAME}" in message
-
-    person = Person(cluster.admin_kubeconfig, tmp_path)
-    command = ("migrate", gateway.NAME, "-n", world.namespace, "--image", gateway.NEW, "--wait")
-    done = await person.runs(str(Path(sys.executable).with_name("schemagate")), *command)
-    assert done.code == 0, done
-    (job,) = await world.jobs()
-    log = f"{world.path('Pod')}/{(await pods_of(world, job))[0]}/log"
-    assert await world.admin.text(log) == "the schema is up to date\n"
-
-    await world.set_image(gateway.NAME, gateway.NEW)
-    await world.settled(gateway.NAME, 60)
-    (pod,) = await world.pods(gateway.NAME)
-    assert skips(pod)
-    inside = await gateway.environment(pod)
-    assert inside["EXTRA_JAVA_ARGS"] == f"{gateway.JAVA_ARGS} -D{MODE_PROPERTY}=skip"
-
-
-async def pods_of(world: World, job: dict[str, Any]) -> list[str]:
-    selector = f"batch.kubernetes.io/job-name={job['metadata']['name']}"
-    return [pod["metadata"]["name"] for pod in await world.admin.items(world.path("Pod"), labelSelector=selector)]
+    await upgraded(cluster, world, tmp_path)
 
 
 @pytest.mark.parametrize("disturbance", ["a pod deleted", "a rolling restart", "a kubelet restarted"])
 async def test_no_call_fails_through(
     cluster: NodeCluster, admin: Client, world: World, deployed: Deployed, disturbance: str
 ) -> None:
-    before = await ready_webhooks(admin)
+    before = await pods.ready(admin)
     assert len(before) == 2
 
     async def whole_again(*gone: str) -> bool:
-        now = await ready_webhooks(admin)
-        listed = {pod["metadata"]["name"] for pod in await admin.items(PODS)}
+        now = await pods.ready(admin)
+        listed = {pod["metadata"]["name"] for pod in await admin.items(pods.PATH)}
         return len(now) == 2 and not listed & set(gone)
 
     denial = await world.denial(gateway.NAME, gateway.NEWER)
@@ -170,7 +105,7 @@ async def test_no_call_fails_through(
         await until(lambda: answered(load, 20), what="verdicts before the disturbance")
         if disturbance == "a pod deleted":
             victim = min(before)
-            await admin.delete(f"{PODS}/{victim}")
+            await admin.delete(f"{pods.PATH}/{victim}")
             await until(lambda: whole_again(victim), 120, "another pod in its place")
         elif disturbance == "a rolling restart":
             restarted = await deployed.kubectl(
@@ -186,7 +121,7 @@ async def test_no_call_fails_through(
                 return await asyncio.to_thread(cluster.heartbeat) != beat
 
             await until(beats, 60, "the kubelet is back")
-            assert await ready_webhooks(admin) == before
+            assert await pods.ready(admin) == before
         since = load.denied
         await until(lambda: answered(load, since + 20), what="verdicts after the disturbance")
     assert not load.other
@@ -210,17 +145,10 @@ async def test_calls_without_a_webhook_fail_and_are_counted(
     assert any("deployments.validate.schemagate.io" in words for words in load.other)
 
 
-async def answered(load: Load, count: int) -> bool:
-    return load.denied >= count or bool(load.other)
-
-
 async def test_what_was_deployed_leaves_nothing(admin: Client, deployed: Deployed) -> None:
     done = await deployed.kubectl("delete", "--wait", "-k", str(MANIFESTS / "overlays" / "self-managed"))
     assert done.code == 0, done
 
-    async def nothing_left() -> bool:
-        return not await deployed.left()
-
-    await until(nothing_left, 90, "nothing of ours is left")
+    await pods.nothing_left(deployed)
     with pytest.raises(ApiError):
         await admin.get(f"/api/v1/namespaces/{NAMESPACE}")

@@ -21,7 +21,7 @@ from webhook.audit.rejection import Rejected, fold
 from webhook.policy.database import jdbc
 from webhook.policy.definition import PLURAL, definition
 from webhook.policy.inputs import short
-from webhook.policy.migration.failures import redacted_tail
+from webhook.policy.migration.migration_log import redacted_tail
 from webhook.policy.reasons import Reason
 from webhook.policy.record import (
     KEPT,

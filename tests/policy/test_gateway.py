@@ -7,6 +7,7 @@ import pytest
 from tests.support.builders import container, deployment, pod, pod_spec
 from webhook.policy.gateway import (
     deployment_of,
+    gateway_candidates,
     gateway_container,
     gateway_index,
     gateway_owner,
@@ -54,6 +55,21 @@ def test_the_gateway_container_is_found(containers: Any, named: str | None, inde
     notes = ObjectMeta(annotations={"schemagate.io/gateway-container": named} if named else None)
     found = gateway_container(spec, [ObjectMeta(), notes])
     assert (found.name if found else None) == (None if index is None else containers[index]["name"])
+
+
+CANDIDATES: dict[str, tuple[Any, str | None, list[str]]] = {
+    "all that mount the license": ([container(), SIDECAR, container(name="two")], None, ["gateway", "two"]),
+    "beside them the one that is named": ([container(), SIDECAR], "proxy", ["gateway", "proxy"]),
+    "a name that is not there": ([container(), SIDECAR], "gone", ["gateway"]),
+    "an empty name names none": ([{"image": "x"}, SIDECAR], "", []),
+    "null containers": (None, "proxy", []),
+}
+
+
+@pytest.mark.parametrize(("containers", "named", "names"), CANDIDATES.values(), ids=CANDIDATES.keys())
+def test_all_that_may_be_the_gateway(containers: Any, named: str | None, names: list[str]) -> None:
+    found = gateway_candidates(view(PodSpec, {"containers": containers}), named)
+    assert [item.name for item in found] == names
 
 
 def test_the_first_annotation_wins_and_an_empty_one_is_none() -> None:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from tests.support.builders import IMAGE, NEXT_IMAGE, URL, config_map, config_maps, container, pod_spec
-from webhook.policy.inputs import MigrationInputs, migration_inputs, short
+from webhook.policy.inputs import MigrationInputs, migration_inputs, out_of_sight, short
 from webhook.policy.names import NODE_PROPERTIES_PATH
 from webhook.policy.objects import Container, PodSpec, view
 from webhook.policy.record import RecordSpec
@@ -50,6 +50,31 @@ def test_a_diskless_gateway_names_its_database_in_a_config_map() -> None:
     assert (found.problem, found.warnings, found.network) == (None, (), "{}")
     assert short(found.spec_hash) == found.spec_hash[:16]
     assert len(found.spec_hash) == 64
+
+
+SECRET: dict[str, Any] = {"secretRef": {"name": "s"}}
+NAME = "SSG_DATABASE_JDBC_URL"
+SIGHT: dict[str, tuple[dict[str, Any], bool]] = {
+    "a Secret may hold it": ({"envFrom": [SECRET]}, True),
+    "one that begins as the name does": ({"envFrom": [{**SECRET, "prefix": "SSG_"}]}, True),
+    "one that begins otherwise": ({"envFrom": [{**SECRET, "prefix": "OTHER_"}]}, False),
+    "no Secret": ({"envFrom": []}, False),
+    "emptied in env": ({"envFrom": [SECRET], "env": [{"name": NAME, "value": ""}]}, False),
+    "of a later ConfigMap": ({"envFrom": [SECRET, {"configMapRef": {"name": "ssg"}}]}, False),
+    "of an earlier ConfigMap": ({"envFrom": [{"configMapRef": {"name": "ssg"}}, SECRET]}, True),
+}
+
+
+@pytest.mark.parametrize(("tweak", "hidden"), SIGHT.values(), ids=SIGHT.keys())
+def test_a_url_may_have_gone_where_it_is_not_read(tweak: dict[str, Any], hidden: bool) -> None:
+    gateway, before = view(Container, container(image=NEXT_IMAGE, **tweak)), MigrationInputs(IMAGE, URL)
+    maps = config_maps(config_map(data={NAME: ""}))
+    known, unknown = out_of_sight(gateway, maps, before), out_of_sight(gateway, maps)
+    assert (known is not None, unknown is not None) == (hidden, hidden)
+    if known is not None and unknown is not None:
+        assert (known.image, known.jdbc_url, unknown.image) == (NEXT_IMAGE, URL, NEXT_IMAGE)
+        assert known.problem == unknown.problem
+        assert "a Secret may hold it, which is not read" in (known.problem or "")
 
 
 def test_the_pre_image_is_pinned() -> None:

@@ -57,7 +57,7 @@ def rollout(
     own = Record.from_manifest(stored or record()) if governed else None
     governance = govern(Claims(record=own, deployments=change.metas, namespace=namespace))
     maps = config_maps() if maps is None else maps
-    asks = governance is not None and change.starts_pods
+    asks = governance is not None and change.needs_inputs
     spec = governance.spec if governance else RecordSpec()
     return Rollout(
         change=change,

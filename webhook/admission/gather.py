@@ -66,20 +66,22 @@ class Gatherer:
         facts = Rollout(change, None, now=now, requester=Requester(dry_run=dry_run), terms=self._terms)
         if change.new.gateway is None and (change.old is None or change.old.gateway is None):
             return facts
-        if change.starts_pods and (stale := self._cluster.stale()):
+        if change.needs_inputs and (stale := self._cluster.stale()):
             raise UnreachableError(stale)  # a fault of ours: failurePolicy decides
         claims = self._claims(change.namespace, change.name, change.metas)
         if live:
             record = await self._cluster.live_record(change.namespace, change.name)
             claims = msgspec.structs.replace(claims, record=record)
         governance = govern(claims)
-        if governance is None or not change.starts_pods:
+        if governance is None or not change.needs_inputs:
             return msgspec.structs.replace(facts, governance=governance)
         config_maps = await self._config_maps(change.namespace, change.config_maps)
-        inputs = _inputs(change.new, governance, config_maps)
         old_inputs = _inputs(change.old, governance, config_maps)
-        if inputs is None and old_inputs is not None and change.new.gateway is not None:
-            inputs = out_of_sight(old_inputs, change.new.gateway)
+        if old_inputs is None:
+            old_inputs = _hidden(change.old, governance, config_maps)
+        inputs = _inputs(change.new, governance, config_maps)
+        if inputs is None:
+            inputs = _hidden(change.new, governance, config_maps, old_inputs)
         return msgspec.structs.replace(
             facts, governance=governance, inputs=inputs, old_inputs=old_inputs, bypass=bypass_of(change.new.meta)
         )
@@ -140,3 +142,15 @@ def _inputs(
     if side is None or side.gateway is None:
         return None
     return migration_inputs(side.template.spec, side.gateway, governance.spec, config_maps)
+
+
+def _hidden(
+    side: Workload | None,
+    governance: Governance,
+    config_maps: Mapping[str, ConfigMap | None],
+    before: MigrationInputs | None = None,
+) -> MigrationInputs | None:
+    """Give the inputs of a side whose URL may have gone out of sight: it had one before, or was migrated once."""
+    if side is None or side.gateway is None or (before is None and not governance.status.completed_hashes):
+        return None
+    return out_of_sight(side.gateway, config_maps, before)

@@ -155,24 +155,36 @@ def endpoints(gatherer: Gatherer, sink: VerdictSink, clock: Clock) -> Mapping[st
 
 
 async def _verdict(gatherer: Gatherer, request: Request[Deployment], now: datetime) -> tuple[Decision, Rollout]:
-    """Judge every container that may be the Gateway; the first that is turned away speaks for all."""
+    """Judge every container that may be the Gateway; the first that is turned away speaks for all.
+
+    It speaks before one that Hold would pause: what is migrated is the main container, so that such a pause
+    would never end.
+    """
     if request.new is None:
         raise AssertionError("a request without object is not judged")
     judged = request.operation in {"CREATE", "UPDATE"}
     change = Change.between(request.namespace, request.new, request.old, judged=judged)
-    verdicts = []
-    for each in (change, *change.others()):
-        rollout = await gatherer.rollout(each, now, dry_run=request.dry_run)
-        decision = decide(rollout)
-        if decision.reason not in ALLOWING:
-            # A cache that lags must never turn a rollout away.
-            rollout = await gatherer.rollout(each, now, live=True, dry_run=request.dry_run)
-            rollout = await gatherer.authorize(rollout, request.user)
-            decision = decide(rollout)
-            if decision.reason not in ALLOWING:
-                return decision, rollout
-        verdicts.append((decision, rollout))
-    return verdicts[0]
+    verdicts = [await _judged(gatherer, each, request, now) for each in (change, *change.others())]
+    if all(rollout.inputs is None for _, rollout in verdicts):
+        verdicts += [await _judged(gatherer, each, request, now) for each in change.gone()]
+    if verdicts[0][0].reason is Reason.HOLD_NOT_APPLIED:
+        verdicts += [await _judged(gatherer, each, request, now) for each in change.release().others()]
+    stopped = [verdict for verdict in verdicts if verdict[0].reason not in ALLOWING]
+    others = (verdict for verdict in stopped if verdict[0].reason is not Reason.HOLD_NOT_APPLIED)
+    return next(others, (stopped or verdicts)[0])
+
+
+async def _judged(
+    gatherer: Gatherer, change: Change, request: Request[Deployment], now: datetime
+) -> tuple[Decision, Rollout]:
+    rollout = await gatherer.rollout(change, now, dry_run=request.dry_run)
+    decision = decide(rollout)
+    if decision.reason in ALLOWING:
+        return decision, rollout
+    # A cache that lags must never turn a rollout away.
+    rollout = await gatherer.rollout(change, now, live=True, dry_run=request.dry_run)
+    rollout = await gatherer.authorize(rollout, request.user)
+    return decide(rollout), rollout
 
 
 def _refused(line: str) -> Reply:

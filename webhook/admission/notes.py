@@ -9,6 +9,8 @@ from webhook.audit.decisions import Line
 from webhook.audit.ledger import Ledger
 from webhook.audit.rejection import READ_LIMIT, Rejected, telling
 from webhook.policy.inputs import short
+from webhook.policy.migration.target import is_held
+from webhook.policy.names import HELD
 from webhook.policy.reasons import ALLOWING, Reason
 from webhook.policy.record import Mode, RejectionDecision
 from webhook.policy.rollout.change import Rollout
@@ -69,14 +71,15 @@ def remembered_as(verdict: Verdict) -> RejectionDecision | None:
     """Say as what a verdict is remembered, None for one that turns nothing away and for every dry run.
 
     A rollout that is held is the mutating webhook's to tell; called again for the same request it has nothing to
-    change any more. All else is the validating webhook's, so that nothing is told twice.
+    change any more, and what was held before and is let go too early is on record already. All else is the
+    validating webhook's, so that nothing is told twice.
     """
     decision = verdict.decision
     if verdict.dry_run or verdict.rollout is None:
         return None
     if verdict.webhook == "deployments.mutate":
         held = decision.reason is Reason.HELD and decision.audit.get("decision") == "hold" and bool(decision.patch)
-        return RejectionDecision.HELD if held else None
+        return RejectionDecision.HELD if held and not _released(verdict.rollout) else None
     if decision.reason is Reason.BYPASSED:
         return RejectionDecision.BYPASSED
     if decision.reason in ALLOWING:
@@ -84,6 +87,17 @@ def remembered_as(verdict: Verdict) -> RejectionDecision | None:
     if not decision.allowed:
         return RejectionDecision.DENIED
     return RejectionDecision.NOTED if _mode(verdict.rollout) is Mode.AUDIT else RejectionDecision.WARNED
+
+
+def _released(rollout: Rollout) -> bool:
+    """Tell whether nothing but our pause and our mark is taken off, as the controller and ``release`` do.
+
+    A replica that lags, or reads another mode, holds it again; counted, that would wake the controller to release
+    it once more, without end.
+    """
+    change = rollout.change
+    same = change.old is not None and change.template_unchanged and is_held(change.old.deployment)
+    return same and change.new.meta.annotation(HELD) is None
 
 
 def _mode(rollout: Rollout | None) -> Mode | None:

@@ -72,7 +72,7 @@ def credible(rejected: Rejected, record: Record, deployment: Deployment | None) 
     """
     if rejected.decision not in {None, RejectionDecision.DENIED}:
         return _went_through(rejected, record, deployment)
-    known = {done.image for done in record.status.completed_hashes}
+    known = _migrated(record)
     if deployment is None or deployment.metadata.generation <= 1:
         known.add("")
     if deployment is not None:
@@ -82,11 +82,15 @@ def credible(rejected: Rejected, record: Record, deployment: Deployment | None) 
 
 
 def _went_through(rejected: Rejected, record: Record, deployment: Deployment | None) -> bool:
-    if deployment is None:
-        return False
+    if deployment is None:  # copies hold Gateways alone: what lost its container is none any more
+        return not rejected.to_image and rejected.from_image in _migrated(record)
     container = gateway_container(deployment.template().spec, [deployment.metadata])
     stored = container.image if container else ""
     return rejected.to_image == stored or record.status.completion(rejected.hash) is not None
+
+
+def _migrated(record: Record) -> set[str]:
+    return {done.image for done in record.status.completed_hashes}
 
 
 def _bounded(rejected: Rejected) -> Rejected:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from webhook.audit.stock import Stock, StoredPod, key_of
+from webhook.audit.stock import Stock, key_of
 from webhook.policy.decision import Decision
 from webhook.policy.environment import ConfigMaps
 from webhook.policy.gateway import deployment_of, gateway_index, named_container
@@ -13,7 +13,7 @@ from webhook.policy.gateway_resource import Gateway
 from webhook.policy.governance import Claims, Governance, govern
 from webhook.policy.inputs import MigrationInputs, migration_inputs
 from webhook.policy.names import MODE_SKIP
-from webhook.policy.objects import Container, Deployment, Namespace
+from webhook.policy.objects import Container, Deployment, Namespace, Pod
 from webhook.policy.pod.pods import Admission, decide_pod
 from webhook.policy.pod.schema_mode import effective_modes
 from webhook.policy.reasons import ALLOWING, Reason
@@ -28,7 +28,7 @@ _EMPTY_TEMPLATE = msgspec.Raw(b"{}")
 class JudgedPod:
     """A pod that runs, with what the webhook would make of it today."""
 
-    pod: StoredPod
+    pod: Pod
     inputs: MigrationInputs
     decision: Decision
     skips: bool
@@ -81,7 +81,7 @@ class Judged:
 
 def judge(stock: Stock) -> Iterator[Judged | tuple[Deployment, str]]:
     """Judge every Gateway's Deployment, by namespace and name; one that cannot be read comes with the cause."""
-    pods: dict[tuple[str, str], list[StoredPod]] = {}
+    pods: dict[tuple[str, str], list[Pod]] = {}
     for pod in stock.pods:
         name = deployment_of(pod)
         if name is not None and pod.lives:
@@ -98,7 +98,7 @@ def judge(stock: Stock) -> Iterator[Judged | tuple[Deployment, str]]:
             yield judged
 
 
-def _judge(stock: Stock, deployment: Deployment, pods: Sequence[StoredPod]) -> Judged | None:
+def _judge(stock: Stock, deployment: Deployment, pods: Sequence[Pod]) -> Judged | None:
     namespace, name = key_of(deployment.metadata)
     # Compared with an empty template, so that the verdict is one on all that the Deployment runs.
     empty = msgspec.structs.replace(deployment.spec, template=_EMPTY_TEMPLATE)
@@ -149,7 +149,7 @@ def _verdict(
 
 
 def _pods(
-    stock: Stock, deployment: Deployment, governance: Governance | None, pods: Sequence[StoredPod]
+    stock: Stock, deployment: Deployment, governance: Governance | None, pods: Sequence[Pod]
 ) -> Iterator[JudgedPod]:
     namespace, name = key_of(deployment.metadata)
     for pod in sorted(pods, key=lambda item: item.metadata.name):

@@ -21,14 +21,15 @@ from webhook.policy.record import (
 from webhook.policy.record_wire import BYPASS_REASON_LIMIT, GROUPS_KEPT
 
 NEWCOMERS = 5
-"""How many entries a minute may push older ones out of a full record: more is a flood, and counted alone."""
+"""How many entries of a decision may push older ones out of a full record within a minute: more is a flood, and
+counted alone."""
 _MINUTE = timedelta(minutes=1)
 USER_LIMIT = 128
 IMAGE_LIMIT = 256
 READ_LIMIT = 600
 """Longest part of a text that is searched for credentials, since the search takes the square of it."""
 # Without one of these there is no credential that could be told; most texts are spared the search.
-_SUSPICIOUS = ("://", "authorization", "pass", "assw", "pwd", "secret", "token", "credential", "%", "user")
+_SUSPICIOUS = ("//", "@", "authorization", "pass", "assw", "pwd", "secret", "token", "credential", "%", "user")
 
 
 @lru_cache(maxsize=2048)
@@ -135,9 +136,19 @@ def _fold(kept: Rejections, new: Rejected) -> Rejections:
 
 
 def _flooded(kept: Rejections, new: Rejected) -> bool:
-    """Tell whether the record is full, and has taken in enough others within a minute of this one."""
-    newcomers = sum(entry.first is not None and entry.first > new.first - _MINUTE for entry in kept.newest)
+    """Tell whether the record is full, and has taken in enough others of its decision within a minute of this one.
+
+    Denials can be made up by whoever reaches the webhook, and must not keep out that somebody broke glass.
+    """
+    since = new.first - _MINUTE
+    alike = (entry for entry in kept.newest if _decision(entry) is _decision(new))
+    newcomers = sum(entry.first is not None and entry.first > since for entry in alike)
     return len(kept.newest) >= KEPT and newcomers >= NEWCOMERS
+
+
+def _decision(entry: Rejection | Rejected) -> RejectionDecision:
+    """Give what was done; older replicas told denials alone."""
+    return entry.decision or RejectionDecision.DENIED
 
 
 def _what(entry: Rejection) -> tuple[str, ...]:

@@ -6,28 +6,11 @@ from dataclasses import dataclass, field
 from webhook.policy.environment import ConfigMaps, config_maps_of
 from webhook.policy.gateway import gateway_container
 from webhook.policy.gateway_resource import Gateway
-from webhook.policy.objects import ConfigMap, Container, Deployment, Namespace, ObjectMeta, Pod, View
+from webhook.policy.objects import ConfigMap, Container, Deployment, Namespace, ObjectMeta, Pod
 from webhook.policy.record import Mode, Record
 
 Key = tuple[str, str]
 """Namespace and name."""
-
-
-class PodPhase(View, frozen=True):
-    """How far a pod has come (``status``)."""
-
-    phase: str = ""
-
-
-class StoredPod(Pod, frozen=True):
-    """What is read of a pod that is stored."""
-
-    status: PodPhase = PodPhase()
-
-    @property
-    def lives(self) -> bool:
-        """Whether its containers run or will: neither ended nor on its way out."""
-        return self.status.phase not in {"Succeeded", "Failed"} and self.metadata.deletion_timestamp is None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +25,7 @@ class Stock:
     records: Mapping[Key, Record] = field(default_factory=dict)
     gateways: Mapping[Key, Gateway] = field(default_factory=dict)
     namespaces: Mapping[str, Namespace] = field(default_factory=dict)
-    pods: Sequence[StoredPod] = ()
+    pods: Sequence[Pod] = ()
     config_maps: Mapping[Key, ConfigMap] = field(default_factory=dict)
     unread: frozenset[str] = frozenset()
     default_mode: Mode = Mode.REJECT

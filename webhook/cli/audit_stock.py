@@ -5,12 +5,12 @@ from pathlib import Path
 
 import click
 
-from webhook.audit.stock import Key, Stock, StoredPod, wanted_config_maps
+from webhook.audit.stock import Key, Stock, wanted_config_maps
 from webhook.cli.sources import tell_unread
 from webhook.embedded.cluster import EmbeddedCluster
 from webhook.embedded.files import load
 from webhook.policy.names import RECORD_KIND
-from webhook.policy.objects import ConfigMap, view
+from webhook.policy.objects import ConfigMap, Pod, view
 from webhook.policy.record import Mode
 
 all_namespaces_option = click.option("-A", "--all-namespaces", is_flag=True, help="Of all namespaces.")
@@ -87,11 +87,11 @@ def tell_gaps(stock: Stock) -> None:
         click.echo(f"you may not read {kinds}: {_SILENT.get(kind, 'they are left out')}", err=True)
 
 
-def _pods(cluster: EmbeddedCluster, namespace: str) -> Iterable[StoredPod]:
+def _pods(cluster: EmbeddedCluster, namespace: str) -> Iterable[Pod]:
     for key in cluster.keys("Pod"):
         manifest = cluster.get(*key) if namespace in {"", key[1]} else None
         if manifest is not None:
-            yield view(StoredPod, manifest)
+            yield view(Pod, manifest)
 
 
 def _there(cluster: EmbeddedCluster, wanted: set[Key]) -> list[Key]:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 import msgspec
@@ -19,8 +20,9 @@ from webhook.kube.resources import DEPLOYMENTS, GATEWAYS, NAMESPACES, RECORDS, R
 from webhook.kube.stocktaking import take_stock
 from webhook.kube.writes import MERGE
 from webhook.logs import configure_logging
+from webhook.policy.diagnosis.facts import Facts
 from webhook.policy.gateway_resource import Gateway
-from webhook.policy.migration.failures import redacted_tail
+from webhook.policy.migration.migration_log import redacted_tail
 from webhook.policy.migration.target import is_held
 from webhook.policy.names import GROUP, HELD, RETRY
 from webhook.policy.objects import Deployment, Namespace, ObjectMeta
@@ -66,6 +68,12 @@ class LiveCluster(Reads):
     async def stock(self, namespace: str, default_mode: Mode) -> Stock:
         """Give all that the audit's scan looks at, of a namespace, or of all when it is empty."""
         return await take_stock(self._client, namespace, default_mode)
+
+    async def examine(self, namespace: str, canary_namespace: str, now: Callable[[], datetime]) -> Facts:
+        """Give all that the doctor looks at, of the installation in a namespace."""
+        from webhook.kube.examination import examine  # late: it loads cryptography
+
+        return await examine(self._client, namespace, canary_namespace, now)
 
     async def scene(self, namespace: str, name: str) -> Scene:
         """Give all that decides whether an image can be announced. Who may not read Gateways has none."""

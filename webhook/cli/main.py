@@ -16,6 +16,7 @@ from webhook import __version__
 from webhook.cli.audit import audit
 from webhook.cli.certs import certs
 from webhook.cli.demo import demo
+from webhook.cli.doctor import doctor
 from webhook.cli.hash import hash_command
 from webhook.cli.migrate import migrate
 from webhook.cli.process import controller, webhook
@@ -53,6 +54,7 @@ schemagate.add_command(release)
 schemagate.add_command(status)
 schemagate.add_command(audit)
 schemagate.add_command(certs)
+schemagate.add_command(doctor)
 
 
 def run(arguments: Sequence[str] | None = None) -> int:

@@ -86,7 +86,7 @@ def controller(**flags: Any) -> int:
     Every flag is an environment variable too, as SCHEMAGATE_IDENTITY is. Ends on SIGTERM: the work in hand ends,
     and the Lease is given up, so that another replica goes on at once.
 
-    Example: schemagate controller --kubeconfig ~/.kube/config -n schemagate
+    Example: schemagate controller --kubeconfig ~/.kube/config
     """
     from webhook.runtime.controller import ControllerProcess  # as above
 

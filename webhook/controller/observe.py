@@ -74,7 +74,7 @@ async def _running(cluster: Observations, heading: Heading) -> tuple[bool, bool,
     """Tell whether all pods migrated by themselves, whether one at least is in skip, whether they are outdated."""
     meta, wanted = heading.deployment.metadata, heading.container
     # Those of the template before may take minutes to end, and say nothing about this one.
-    pods = [pod for pod in await cluster.pods_of(meta.namespace, meta.name) if not pod.leaving]
+    pods = [pod for pod in await cluster.pods_of(meta.namespace, meta.name) if pod.lives]
     running = [gateway_container(pod.spec, [meta]) for pod in pods]
     config_maps = {**heading.config_maps, **await config_maps_for(cluster, meta.namespace, running)}
     skipping = any(item and MODE_SKIP in effective_modes(item, config_maps) for item in running)

@@ -72,13 +72,14 @@ class Client:
         content_type: str = JSON,
         accept: str = JSON,
         timeout: float = 10.0,  # noqa: ASYNC109 # of one request as a whole; callers need not know asyncio.timeout
+        heard: Callable[[Answer], None] | None = None,
     ) -> bytes:
         """Ask, and give the body of the answer.
 
         ``body`` is encoded as JSON unless it is bytes already. What is not to be JSON (a pod's log) needs another
         ``accept``: a success that is no JSON counts as no answer. ``timeout`` is in seconds and covers everything:
-        waiting for a connection, sending, reading, and the second try after a rotated token. Raises one of the
-        ClusterErrors.
+        waiting for a connection, sending, reading, and the second try after a rotated token. ``heard`` is shown
+        the answer that was a success, before its body. Raises one of the ClusterErrors.
         """
         asked = f"{method} {path}"
         if self._fence is not None and method not in _READS:
@@ -94,6 +95,8 @@ class Client:
 
         async def ask() -> bytes:
             async with await self._send(request) as answer:
+                if heard is not None:
+                    heard(answer)
                 return await _whole(answer, asked, ANSWER_LIMIT)
 
         return await _translated(asked, timeout, ask)

@@ -157,7 +157,9 @@ class WebhookReads(Reads):
             "namespace": namespace,
             "name": name,
         }
-        spec = {"user": user.username, "groups": list(user.groups or ()), "resourceAttributes": asked}
+        # All that authorizers may judge by (k8s.io/api/authorization/v1, SubjectAccessReviewSpec).
+        who = {"user": user.username, "uid": user.uid, "groups": user.groups or (), "extra": user.extra or {}}
+        spec = {**{field: value for field, value in who.items() if value}, "resourceAttributes": asked}
         body = {"apiVersion": "authorization.k8s.io/v1", "kind": "SubjectAccessReview", "spec": spec}
         answer = await self._client.request("POST", SUBJECT_ACCESS_REVIEWS.path(), body=body, timeout=2.0)
         return msgspec.json.decode(answer)["status"].get("allowed") is True

@@ -5,14 +5,14 @@ from typing import TypeVar
 
 import msgspec
 
-from webhook.audit.stock import Key, Stock, StoredPod, key_of, wanted_config_maps
+from webhook.audit.stock import Key, Stock, key_of, wanted_config_maps
 from webhook.errors import ForbiddenError, NotFoundError
 from webhook.kube import projections
 from webhook.kube.client import JSON, Client
 from webhook.kube.listing import Object, decoded, list_all
 from webhook.kube.resources import CONFIG_MAPS, DEPLOYMENTS, GATEWAYS, NAMESPACES, PODS, RECORDS, Resource
 from webhook.policy.gateway import deployment_of, gateway_container
-from webhook.policy.objects import ConfigMap, Deployment
+from webhook.policy.objects import ConfigMap, Deployment, Pod
 from webhook.policy.record import Mode
 
 T = TypeVar("T")
@@ -87,15 +87,15 @@ class _Reader:
             self.unread.add(resource.kind)
             return []
 
-    async def pods(self, deployments: set[Key]) -> list[StoredPod]:
+    async def pods(self, deployments: set[Key]) -> list[Pod]:
         """Give the pods of these Deployments: of their namespaces alone."""
 
-        def keep(raw: Object) -> StoredPod | None:
-            pod = decoded(raw, StoredPod)
+        def keep(raw: Object) -> Pod | None:
+            pod = decoded(raw, Pod)
             name = deployment_of(pod)
             return pod if name is not None and (pod.metadata.namespace, name) in deployments else None
 
-        found: list[StoredPod] = []
+        found: list[Pod] = []
         for namespace in sorted({where for where, _ in deployments}):
             try:
                 found += await self.listed(PODS, keep, namespace)

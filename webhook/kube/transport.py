@@ -6,9 +6,12 @@ its session asks netrc and the proxy variables on every request, in the thread p
 hold it up, and where a ``default`` entry in ~/.netrc makes every request with a token fail.
 """
 
+import re
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
+from email.utils import parsedate_to_datetime
 from types import TracebackType
 from urllib.parse import urlencode, urlsplit
 from urllib.request import getproxies, proxy_bypass
@@ -21,6 +24,9 @@ from webhook.kube.credentials import Credentials
 
 # Larger than aiohttp's 64 KiB, which would wake the event loop a dozen times for one large object.
 _READ_BUFFER = 2**20
+
+_WARNING = re.compile(r'\b299 \S+ "(?P<text>(?:[^"\\]|\\.)*+)"')
+_ESCAPED = re.compile(r"\\(.)")
 
 
 class Transport:
@@ -100,6 +106,24 @@ class Answer:
         value = self._response.headers.get("Retry-After", "")
         # The other form, a date, is not used by API servers; what stands before them waits well enough at 0.
         return min(float(value), 300.0) if value.isascii() and value.isdigit() and len(value) < 10 else 0.0
+
+    @property
+    def date(self) -> datetime | None:
+        """The server's time when it answered, to the second; None when it does not say."""
+        try:
+            moment = parsedate_to_datetime(self._response.headers.get("Date", ""))
+        except ValueError:
+            return None
+        return moment if moment.tzinfo is not None else None
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What the server and its webhooks warn of (RFC 7234 5.5: ``299 - "text"``)."""
+        return tuple(
+            _ESCAPED.sub(r"\1", found["text"])
+            for header in self._response.headers.getall("Warning", ())
+            for found in _WARNING.finditer(header)
+        )
 
     async def read(self) -> bytes:
         """Give what has arrived, waiting for at least one byte; empty at the end."""

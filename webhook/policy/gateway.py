@@ -35,6 +35,15 @@ def gateway_container(spec: PodSpec, metas: Iterable[ObjectMeta] = ()) -> Contai
     return None if index is None else (spec.containers or ())[index]
 
 
+def gateway_candidates(spec: PodSpec, named: str | None = None) -> tuple[Container, ...]:
+    """Give all containers that may be the Gateway: those that mount the license, and the one that is named."""
+    return tuple(
+        container
+        for container in spec.containers or ()
+        if (named and container.name == named) or mounts(container, LICENSE_PATH)
+    )
+
+
 def named_container(metas: Iterable[ObjectMeta]) -> str | None:
     """Give the container that an annotation names as the Gateway, or None."""
     return next((name for meta in metas if (name := meta.annotation(GATEWAY_CONTAINER))), None)

@@ -11,6 +11,7 @@ from functools import lru_cache
 from typing import Any
 
 from webhook.errors import InvalidObjectError
+from webhook.policy.completions import completion_of
 from webhook.policy.gateway import gateway_owner
 from webhook.policy.gateway_resource import Gateway
 from webhook.policy.image import GatewayVersion, image_version, knows_modes
@@ -77,8 +78,8 @@ class Governance(Value, frozen=True):
         return inputs.problem or self.problem
 
     def completed(self, inputs: MigrationInputs) -> Completion | None:
-        """Give the completion of exactly these inputs; inputs with a problem are never complete."""
-        return None if self.problem_with(inputs) else self.status.completion(inputs.spec_hash)
+        """Give the completion that these inputs may go by; inputs with a problem are never complete."""
+        return None if self.problem_with(inputs) else completion_of(self.status, inputs)
 
     def ahead_of(self, inputs: MigrationInputs) -> Completion | None:
         """Give the completion that took the schema further than these complete inputs need it, or None.

@@ -107,20 +107,27 @@ def migration_inputs(
     )
 
 
-def out_of_sight(old: MigrationInputs, container: Container) -> MigrationInputs | None:
+def out_of_sight(
+    container: Container, config_maps: ConfigMaps, old: MigrationInputs | None = None
+) -> MigrationInputs | None:
     """Give the inputs of a container whose URL may have gone where it is not read; None if it has just gone.
 
-    Secrets are never read, so that moving the URL into one would look like having no database any more.
+    Secrets are never read, so that moving the URL into one would look like having no database any more. ``old``
+    are the inputs before, None where these had no URL in sight either.
     """
     hidden = any(
         source.secret_ref and SSG_DATABASE_JDBC_URL.startswith(source.prefix)
         for source in container.env_from or ()
     )
+    # A Secret cannot change what stands in env or comes from a later ConfigMap.
+    if not hidden or resolve(container, config_maps).certain(SSG_DATABASE_JDBC_URL) is not None:
+        return None
     problem = (
         f"{SSG_DATABASE_JDBC_URL} is gone from env and ConfigMaps, and a Secret may hold it, which is not read; "
-        "keep it where it was, or name the database in spec.jdbcUrl of the record"
+        "keep it where it was, name the database in spec.jdbcUrl of the record, or set it to an empty text in env "
+        "where there is no database any more"
     )
-    return replace(old, image=container.image, problem=problem) if hidden else None
+    return replace(old or MigrationInputs("", "unknown"), image=container.image, problem=problem)
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,6 +52,8 @@ NODE_PROPERTIES_PATH: Final = "/opt/SecureSpan/Gateway/node/default/etc/conf/nod
 # Environment of a Gateway.
 EXTRA_JAVA_ARGS: Final = "EXTRA_JAVA_ARGS"
 LIQUIBASE_LOG_LEVEL: Final = "LIQUIBASE_LOG_LEVEL"
+# Liquibase's own, for `liquibase.changelogLockWaitTimeInMinutes`: how long it waits for its lock; else 5 minutes.
+LOCK_WAIT_MINUTES: Final = "LIQUIBASE_CHANGELOG_LOCK_WAIT_TIME_IN_MINUTES"
 SSG_DATABASE_JDBC_URL: Final = "SSG_DATABASE_JDBC_URL"
 DISKLESS_CONFIG: Final = "DISKLESS_CONFIG"
 

@@ -159,6 +159,12 @@ class Container(View, frozen=True):
     volume_mounts: tuple[VolumeMount, ...] | None = None
 
 
+class InitContainer(View, frozen=True):
+    """What is read of an init container: one that starts beside the others may run a Gateway, too."""
+
+    name: str = ""
+
+
 class SecretVolume(View, frozen=True):
     """A volume from a Secret."""
 
@@ -191,6 +197,7 @@ class PodSpec(View, frozen=True):
     """What is read of a pod's spec."""
 
     containers: tuple[Container, ...] | None = None
+    init_containers: tuple[InitContainer, ...] | None = None
     volumes: tuple[Volume, ...] | None = None
     host_aliases: tuple[dict[str, Any], ...] | None = None
     dns_policy: str | None = None
@@ -219,9 +226,9 @@ class Pod(View, frozen=True):
     status: PodStatus = PodStatus()
 
     @property
-    def leaving(self) -> bool:
-        """Whether it is on its way out, or has ended: an evicted one lies there for as long as nobody looks."""
-        return self.metadata.deletion_timestamp is not None or self.status.phase in {"Failed", "Succeeded"}
+    def lives(self) -> bool:
+        """Whether its containers run or will: neither ended (an evicted one lies there) nor on its way out."""
+        return self.status.phase not in {"Succeeded", "Failed"} and self.metadata.deletion_timestamp is None
 
 
 class LabelSelector(View, frozen=True):
@@ -298,6 +305,8 @@ class UserInfo(View, frozen=True):
 
     username: str = ""
     groups: tuple[str, ...] | None = None
+    uid: str = ""
+    extra: dict[str, tuple[str, ...] | None] | None = None
 
 
 _TEMPLATE = msgspec.json.Decoder(PodTemplate)

@@ -179,7 +179,9 @@ class RecordSpec(Wire):
                 "newest. Default: Allow.\n"
                 "- Allow: it passes at once, with a warning that the schema is ahead of the image.\n"
                 "- Deny: it is turned away as the mode says, though Hold denies it too: no migration is to wait "
-                "for. Choose it where an older Gateway must never meet a newer schema; break-glass opens it."
+                "for. Choose it where an older Gateway must never meet a newer schema; break-glass opens it. To "
+                "take back a held rollout is such a way back, too, once another image was migrated: what runs "
+                "cannot be seen from a Deployment that is paused."
             )
         ),
     ] = Rollback.ALLOW

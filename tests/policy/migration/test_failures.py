@@ -2,7 +2,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from webhook.policy.migration.failures import LINE_LIMIT, TAIL_LINES, PodEnd, classify, redacted_tail
+from webhook.policy.migration.failures import PodEnd, classify
+from webhook.policy.migration.migration_log import LINE_LIMIT, TAIL_LINES, redacted_tail
 from webhook.policy.migration.redaction import redact
 from webhook.policy.record import FailureClass
 
@@ -25,6 +26,11 @@ CASES: dict[str, tuple[PodEnd, FailureClass, str]] = {
     "a slow migration": (
         PodEnd(("DeadlineExceeded",), 143, "Running Changeset: a\n"),
         FailureClass.DEADLINE_EXCEEDED,
+        "the Job ran into its deadline while changeset a ran",
+    ),
+    "a deadline after the last changeset": (
+        PodEnd(("DeadlineExceeded",), 143, "Running Changeset: a\n\nUPDATE SUMMARY\n"),
+        FailureClass.DEADLINE_EXCEEDED,
         "the Job ran into its deadline, exit code 143",
     ),
     "a broken changeset": (
@@ -40,12 +46,26 @@ CASES: dict[str, tuple[PodEnd, FailureClass, str]] = {
     "no such host": (
         PodEnd((), 1, "CommunicationsException: Communications link failure\nCaused by: UnknownHostException: db"),
         FailureClass.DATABASE_UNREACHABLE,
-        "the database could not be reached, exit code 1",
+        "the database could not be reached: UnknownHostException: db",
     ),
     "no such schema, with createDatabaseIfNotExist=false": (
         PodEnd((), 1, "SQLSyntaxErrorException: Unknown database 'sgs'"),
         FailureClass.DATABASE_UNREACHABLE,
+        "the database could not be reached: Unknown database 'sgs'",
+    ),
+    "a connection that broke in another way": (
+        PodEnd((), 1, "CommunicationsException: Communications link failure"),
+        FailureClass.DATABASE_UNREACHABLE,
         "the database could not be reached, exit code 1",
+    ),
+    "a changeset whose id and author have blanks": (
+        PodEnd(
+            (),
+            1,
+            "Migration failed for changeset a.xml::add a table::J. Doe:\n     Reason: x",
+        ),
+        FailureClass.CHANGESET_FAILED,
+        "changeset a.xml::add a table::J. Doe failed",
     ),
     "an image that cannot be pulled": (
         PodEnd(("DeadlineExceeded", "ImagePullBackOff"), None, ""),
@@ -82,6 +102,9 @@ SPELLINGS = (
     "jdbc:mysql://address=(host=db)(password={})/ssg",
     "jdbc:mariadb://db/ssg?keyPassword={}",
     "jdbc:mysql://db/ssg?user={}",
+    "jdbc:mysql//u:{}@db/ssg",
+    "user:{}@registry.example.com/caapim/gateway:11.3.0",
+    "user:{}@registry.example.com:5000/caapim/gateway@sha256:0123456789abcdef",
     "password={}",
     "password = {}",
     "password: {}",

@@ -17,7 +17,7 @@ from tests.support.builders import NEXT_IMAGE, URL, config_map, config_maps, con
 from webhook.policy.environment import ConfigMaps, resolve
 from webhook.policy.inputs import MigrationInputs, migration_inputs
 from webhook.policy.migration.job import CONTAINER, JobRequest, build_job, job_name
-from webhook.policy.names import EXTRA_JAVA_ARGS, LICENSE_PATH, SSG_DATABASE_JDBC_URL
+from webhook.policy.names import EXTRA_JAVA_ARGS, LICENSE_PATH, LOCK_WAIT_MINUTES, SSG_DATABASE_JDBC_URL
 from webhook.policy.objects import ConfigMap, Container, PodSpec, view
 from webhook.policy.pod.java_args import modes
 from webhook.policy.record import JobReference, LogLevel, Record, RecordSpec
@@ -212,14 +212,14 @@ DROPPED_OF_POD: Manifest = {
 }
 KEPT_OF_CONTAINER: Manifest = {
     "imagePullPolicy": "Always",
-    "command": ["/entrypoint.sh"],
-    "args": ["-x"],
     "workingDir": "/opt",
     "resources": {"limits": {"memory": "4Gi"}},
     "securityContext": {"readOnlyRootFilesystem": True},
     "envFrom": [{"configMapRef": {"name": "ssg"}}, {"secretRef": {"name": "ssg"}}, {"secretRef": {"name": "tls"}}],
 }
 DROPPED_OF_CONTAINER: Manifest = {
+    "command": ["/entrypoint.sh"],
+    "args": ["-x"],
     "livenessProbe": {"exec": {"command": ["x"]}},
     "readinessProbe": {"exec": {"command": ["x"]}},
     "startupProbe": {"exec": {"command": ["x"]}},
@@ -442,6 +442,27 @@ def test_log_level(level: LogLevel | None, expected: str) -> None:
         assert [entry["value"] for entry in env if entry["name"] == "LIQUIBASE_LOG_LEVEL"] == [expected]
 
 
+@pytest.mark.parametrize(
+    ("deadline", "minutes"), [(30, "1"), (60, "1"), (180, "1"), (240, "2"), (300, "3"), (3600, "58")]
+)
+def test_liquibase_gives_up_on_its_lock_before_the_deadline_ends_the_job(deadline: int, minutes: str) -> None:
+    env = main(build(settings=RecordSpec(active_deadline_seconds=deadline)))["env"]
+    assert [entry for entry in env if entry["name"] == LOCK_WAIT_MINUTES] == [
+        {"name": LOCK_WAIT_MINUTES, "value": minutes}
+    ]
+
+
+def test_a_wait_for_the_lock_that_the_gateway_sets_itself_stays() -> None:
+    theirs = {"name": LOCK_WAIT_MINUTES, "value": "9"}
+    env = main(build(pod_spec(container(env=[theirs]))))["env"]
+    assert [entry for entry in env if entry["name"] == LOCK_WAIT_MINUTES] == [theirs]
+    maps = config_maps(config_map("settings", {LOCK_WAIT_MINUTES: "9"}))
+    inherited = main(build(pod_spec(container(envFrom=[{"configMapRef": {"name": "settings"}}])), maps=maps))[
+        "env"
+    ]
+    assert LOCK_WAIT_MINUTES not in {entry["name"] for entry in inherited}
+
+
 def test_telemetry_is_dropped_and_the_rest_kept_in_order() -> None:
     env = [
         {"name": "POD_NAME", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}},
@@ -619,7 +640,7 @@ def test_nothing_comes_from_elsewhere(template: Manifest, clear: bool) -> None:
     assert not dangling(job)
     ours = {EXTRA_JAVA_ARGS, "LIQUIBASE_LOG_LEVEL", "SCHEMAGATE_EXTRA_JAVA_ARGS", SSG_DATABASE_JDBC_URL}
     for entry in made["env"]:
-        assert entry["name"] in ours or entry in theirs["env"]
+        assert entry["name"] in ours | {LOCK_WAIT_MINUTES} or entry in theirs["env"]
     frame = {"restartPolicy", "enableServiceLinks", "automountServiceAccountToken", "containers", "volumes"}
     assert set(spec) - frame <= set(template)
     assert set(made) - {"env"} <= set(theirs) | {"name"}

@@ -825,6 +825,19 @@ def test_what_is_complete_keeps_the_job_of_others_in_sight() -> None:
     assert ended.status.completion(B.spec_hash)
 
 
+def test_no_job_of_what_was_rolled_back_to_runs_for_another_way_to_run_it() -> None:
+    """It would take the newest completion's place, and the schema would pass for older than it is."""
+    back, old, new = replace(A, clear_locks=True), replace(done(A), time=NOW - timedelta(days=1)), done(B)
+    status = status_for(B, Phase.COMPLETE, completed_hashes=(new, old))
+    given = plan(observed(status, target=target(back, back)))
+    assert (given.status.phase, given.status.complete, given.steps) == (Phase.COMPLETE, True, ())
+    assert given.status.completion_time == old.time
+    assert given.status.completed_hashes == (new, old)
+    # The newest itself is migrated anew when that is asked for.
+    again = replace(B, clear_locks=True)
+    assert plan(observed(status, target=target(again, again))).status.phase is Phase.PENDING
+
+
 def test_a_retry_that_waits_for_pods_keeps_its_number() -> None:
     coming = target(B, B, settled=False, rolling=True)
     first = plan(observed(failed(), job=job(MADE, FAILED), retry=B.spec_hash, target=coming))

@@ -51,6 +51,26 @@ REFUSED: dict[str, tuple[Bypass, BypassRefusal, str]] = {
         BypassRefusal.NO_TIME_ZONE,
         "schemagate.io/bypass-until has no time zone",
     ),
+    "a week": (
+        Bypass("r", "2026-W47-7T13:00:00+00:00", HASH),
+        BypassRefusal.BAD_TIME,
+        "schemagate.io/bypass-until is no RFC 3339 time",
+    ),
+    "without its dashes": (
+        Bypass("r", "20261122T150000+0200", HASH),
+        BypassRefusal.BAD_TIME,
+        "schemagate.io/bypass-until is no RFC 3339 time",
+    ),
+    "a zone with seconds": (
+        Bypass("r", "2026-11-22T15:00:00+02:00:30", HASH),
+        BypassRefusal.BAD_TIME,
+        "schemagate.io/bypass-until is no RFC 3339 time",
+    ),
+    "a space between day and hour": (
+        Bypass("r", "2026-11-22 15:00:00+02:00", HASH),
+        BypassRefusal.BAD_TIME,
+        "schemagate.io/bypass-until is no RFC 3339 time",
+    ),
     "a date": (
         Bypass("r", "2026-11-23", HASH),
         BypassRefusal.NO_TIME_ZONE,
@@ -111,7 +131,8 @@ def test_how_far_ahead_it_may_end_is_a_setting(longest: timedelta, words: str) -
 
 
 @pytest.mark.parametrize(
-    "until", [SOON, "2026-11-22T12:00:01Z", (NOW + LONGEST).isoformat(), "20261122T150000+0200"]
+    "until",
+    [SOON, "2026-11-22T12:00:01Z", (NOW + LONGEST).isoformat(), "2026-11-22T15:00:00.123456789+02:00"],
 )
 @pytest.mark.parametrize("spec_hash", [HASH, HASH[:16]])
 def test_a_bypass_is_honoured(until: str, spec_hash: str) -> None:

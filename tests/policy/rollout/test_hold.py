@@ -111,6 +111,27 @@ def test_a_mark_where_nothing_is_held_is_taken_off(
     assert held(after, old, stored).patch == ()
 
 
+DUMPED: dict[str, tuple[dict[str, Any], dict[str, Any] | None, dict[str, Any]]] = {
+    "restored, and migrated meanwhile": (paused(NEXT, **{HELD: MARK}), None, completed(NEXT_HASH, HASH)),
+    "written over what runs": (paused(NEXT, **{HELD: MARK}), NEXT, completed(NEXT_HASH, HASH)),
+    "written over what a person paused": (paused(NEXT, **{HELD: MARK}), paused(NEXT), completed(NEXT_HASH)),
+    "restored where Warn holds now": (paused(NEXT, **{HELD: MARK}), None, record(spec={"mode": "Warn"})),
+}
+
+
+@pytest.mark.parametrize(("new", "old", "stored"), DUMPED.values(), ids=DUMPED.keys())
+def test_what_comes_with_our_pause_and_our_mark_stays_ours_to_release(
+    new: dict[str, Any], old: dict[str, Any] | None, stored: dict[str, Any]
+) -> None:
+    """Without the mark nobody would ever end the pause."""
+    assert HELD in apply(new, held(new, old, stored))["metadata"]["annotations"]
+
+
+def test_a_dump_that_nobody_guards_any_more_keeps_both() -> None:
+    facts = rollout(paused(NEXT, **{HELD: MARK}), None, governed=False)
+    assert hold(facts, decide(facts)).patch == ()
+
+
 def test_the_mark_of_what_stays_held_stays() -> None:
     found = held(paused(NEXT, **{HELD: MARK, "a/b": "c"}), paused(NEXT, **{HELD: MARK}))
     assert found.patch == ()

@@ -105,7 +105,7 @@ def test_inputs_that_cannot_be_told_are_named_without_their_text() -> None:
 def test_a_lost_container_names_the_way_out() -> None:
     assert decide(rollout(GONE, OLD)).message == (
         "rollout of deployment team-a/ssg is blocked: it takes the Gateway container out of a governed "
-        "Deployment; keep it, or end the guard first: "
+        "Deployment; keep container gateway with its license or annotation, or end the guard first: "
         """kubectl patch gwm ssg -n team-a --type merge -p '{"spec":{"enabled":false}}'"""
     )
 

@@ -19,7 +19,7 @@ from tests.support.builders import (
 )
 from tests.support.rollouts import GONE, HASH, NEXT, NEXT_HASH, OLD, completed, paused, rollout
 from webhook.policy.decision import MESSAGE_LIMIT, WARNING_LIMIT, Decision, printable
-from webhook.policy.inputs import short
+from webhook.policy.inputs import MigrationInputs, short
 from webhook.policy.reasons import ALLOWING, Reason
 from webhook.policy.record import Phase
 from webhook.policy.rollout import verdict
@@ -43,6 +43,16 @@ def floored(*hashes: str, **spec: str) -> dict[str, Any]:
     return {**completed(*hashes), "spec": {"rollback": "Deny", **spec}}
 
 
+def merge_notes(base: dict[str, Any], notes: dict[str, str]) -> dict[str, Any]:
+    return {**base, "metadata": base["metadata"] | {"annotations": notes}}
+
+
+CONTAINER = "schemagate.io/gateway-container"
+NAMED = {CONTAINER: "gateway"}
+UNKNOWN = deployment(container(volumeMounts=[]))
+BESIDE = deployment(
+    spec={"template": {"spec": {"containers": [container(volumeMounts=[]), {"name": "side", "image": "tools:1"}]}}}
+)
 MAY_BYPASS = Requester(authorized=True)
 VERDICTS: dict[str, tuple[dict[str, Any], str, Reason]] = {
     "another operation": ({"new": NEXT, "old": OLD, "judged": False}, "not_judged", Reason.NOT_JUDGED),
@@ -59,6 +69,36 @@ VERDICTS: dict[str, tuple[dict[str, Any], str, Reason]] = {
         Reason.NOT_GOVERNED,
     ),
     "a lost container": ({"new": GONE, "old": OLD}, "not_a_gateway", Reason.GATEWAY_CONTAINER_LOST),
+    "the annotation that it is known by taken off": (
+        {"new": UNKNOWN, "old": merge_notes(UNKNOWN, NAMED)},
+        "not_a_gateway",
+        Reason.GATEWAY_CONTAINER_LOST,
+    ),
+    "the same where nobody governs it": (
+        {"new": UNKNOWN, "old": merge_notes(UNKNOWN, NAMED), "governed": False},
+        "not_a_gateway",
+        Reason.NOT_GOVERNED,
+    ),
+    "the same without a database": (
+        {"new": UNKNOWN, "old": merge_notes(UNKNOWN, NAMED), "maps": EPHEMERAL},
+        "not_a_gateway",
+        Reason.NO_DATABASE,
+    ),
+    "the annotation turned to a sidecar": (
+        {"new": merge_notes(BESIDE, {CONTAINER: "side"}), "old": merge_notes(BESIDE, NAMED)},
+        "not_a_gateway",
+        Reason.GATEWAY_CONTAINER_LOST,
+    ),
+    "the license moved, and the annotation turned to a sidecar": (
+        {"new": merge_notes(BESIDE, {CONTAINER: "side"}), "old": OLD},
+        "not_a_gateway",
+        Reason.GATEWAY_CONTAINER_LOST,
+    ),
+    "an annotation that only says what is known": (
+        {"new": OLD, "old": merge_notes(OLD, NAMED)},
+        "template_unchanged",
+        Reason.TEMPLATE_UNCHANGED,
+    ),
     "an annotation that names a container that is not there": (
         {"new": deployment(metadata={"annotations": {"schemagate.io/gateway-container": "no"}}), "old": OLD},
         "template_unchanged",
@@ -343,12 +383,14 @@ def test_the_denial_of_a_rollback_says_what_is_ahead_and_how_to_allow_it() -> No
     )
 
 
+HELD_LATER = paused(deployment(container(image="gateway:12")), **{"schemagate.io/held": "0" * 16})
 FLOOR: dict[str, tuple[dict[str, Any], dict[str, Any] | None, Reason]] = {
     "a new Deployment of the older image": (NEXT, None, Reason.ROLLBACK_REFUSED),
     "paused, to be resumed later": (paused(NEXT), OLD, Reason.ROLLBACK_REFUSED),
     "a resume of what was there": (NEXT, paused(NEXT), Reason.ROLLED_BACK),
     "the newest": (OLD, NEXT, Reason.MIGRATION_COMPLETE),
     "a restart of what runs": (NEXT, NEXT, Reason.TEMPLATE_UNCHANGED),
+    "a held rollout taken back to what may run": (NEXT, HELD_LATER, Reason.ROLLBACK_REFUSED),
     "break-glass": (breaking(NEXT), OLD, Reason.BYPASSED),
 }
 
@@ -395,8 +437,66 @@ def test_only_a_later_image_on_the_same_database_puts_the_schema_ahead(
     assert (found.allowed, found.reason) == (True, reason)
 
 
-def merge_notes(base: dict[str, Any], notes: dict[str, str]) -> dict[str, Any]:
-    return {**base, "metadata": base["metadata"] | {"annotations": notes}}
+def migrated(*images: str, **inputs: Any) -> list[dict[str, str]]:
+    """Completions of these images on the usual database, newest first."""
+    return [
+        {
+            "hash": MigrationInputs(image, URL, **inputs).spec_hash,
+            "image": image,
+            "database": "mysql-primary:3306/ssg",
+        }
+        for image in images
+    ]
+
+
+BACK: dict[str, tuple[dict[str, Any], list[dict[str, str]], Reason]] = {
+    "while the lock is to be cleared": ({"clearLocks": True}, migrated(NEXT_IMAGE, IMAGE), Reason.ROLLED_BACK),
+    "with a deadline raised since": (
+        {"activeDeadlineSeconds": 900},
+        migrated(NEXT_IMAGE, IMAGE),
+        Reason.ROLLED_BACK,
+    ),
+    "with both": (
+        {"activeDeadlineSeconds": 900, "clearLocks": True},
+        migrated(NEXT_IMAGE, IMAGE),
+        Reason.ROLLED_BACK,
+    ),
+    "whose own lock was cleared": (
+        {},
+        [*migrated(NEXT_IMAGE), *migrated(IMAGE, clear_locks=True)],
+        Reason.ROLLED_BACK,
+    ),
+    "where that is denied": (
+        {"clearLocks": True, "rollback": "Deny"},
+        migrated(NEXT_IMAGE, IMAGE),
+        Reason.ROLLBACK_REFUSED,
+    ),
+    "a lock to be cleared for the newest": ({"clearLocks": True}, migrated(IMAGE), Reason.MIGRATION_PENDING),
+    "another image of that place": ({"clearLocks": True}, migrated(NEXT_IMAGE), Reason.MIGRATION_PENDING),
+    "a server of that name elsewhere": (
+        {"clearLocks": True},
+        [*migrated(NEXT_IMAGE), *migrated(IMAGE, network='{"hostNetwork":true}')],
+        Reason.MIGRATION_PENDING,
+    ),
+    "a database that is not known": (
+        {"clearLocks": True},
+        [{**item, "database": ""} for item in migrated(NEXT_IMAGE, IMAGE)],
+        Reason.MIGRATION_PENDING,
+    ),
+    "further migrations of the image after it": (
+        {"clearLocks": True},
+        [*migrated(IMAGE, network='{"hostNetwork":true}'), *migrated(NEXT_IMAGE, IMAGE)],
+        Reason.MIGRATION_COMPLETE,
+    ),
+}
+
+
+@pytest.mark.parametrize(("spec", "done", "reason"), BACK.values(), ids=BACK.keys())
+def test_how_the_next_job_is_to_run_does_not_bar_the_way_back(
+    spec: dict[str, Any], done: list[dict[str, str]], reason: Reason
+) -> None:
+    stored = record(spec=spec, status={"completedHashes": done})
+    assert decide(rollout(OLD, NEXT, stored=stored)).reason is reason
 
 
 def test_every_check_is_total_by_itself_where_it_may_stand_first() -> None:

@@ -55,7 +55,9 @@ _OF_DEPLOYMENTS: Final = {
     "not-being-deleted": "!has(object.metadata.deletionTimestamp)",
     "may-start-pods": (
         "request.operation == 'CREATE' || object.spec.template != oldObject.spec.template || "
-        "object.spec.?paused.orValue(false) != oldObject.spec.?paused.orValue(false)"
+        "object.spec.?paused.orValue(false) != oldObject.spec.?paused.orValue(false) || "
+        f"object.metadata.?annotations[?'{GATEWAY_CONTAINER}'].orValue('') != "
+        f"oldObject.metadata.?annotations[?'{GATEWAY_CONTAINER}'].orValue('')"
     ),
     "gateway-before-or-after": (
         "[object, oldObject].exists(o, o != null && ( o.spec.template.spec.containers.exists(c, "
@@ -87,7 +89,7 @@ WEBHOOKS: Final = {
         rule=_DEPLOYMENTS,
         failure_policy="Ignore",
         seconds=3,
-        side_effects="None",
+        side_effects="NoneOnDryRun",
         reinvocation="IfNeeded",
         conditions=_OF_DEPLOYMENTS,
     ),

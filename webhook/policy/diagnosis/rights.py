@@ -35,6 +35,8 @@ _CONTROLLER: Final[tuple[_Row, ...]] = (
     ("", "pods/log", "", "get", EVERYWHERE),
     ("", "configmaps", "", "get list watch", EVERYWHERE),
     ("events.k8s.io", "events", "", "list create patch", EVERYWHERE),
+    ("openreports.io", "reports", "", "list create patch delete", EVERYWHERE),
+    ("wgpolicyk8s.io", "policyreports", "", "list create patch delete", EVERYWHERE),
     ("admissionregistration.k8s.io", _CONFIGURATIONS, "schemagate", "get list watch patch", EVERYWHERE),
     ("", "configmaps", "", "delete", OWN),
     ("", "secrets", "schemagate-ca schemagate-webhook-tls", "get list watch update", OWN),

@@ -26,6 +26,7 @@ from webhook.policy.names import (
     DATABASE,
     HASH,
     LICENSE_PATH,
+    LOCK_WAIT_MINUTES,
     MANAGED_BY,
     MIGRATION_COMPONENT,
     MODE_LIQUIBASE_ONLY,
@@ -41,6 +42,7 @@ from webhook.policy.record import JobReference, LogLevel, Record, RecordSpec
 
 CONTAINER = "db-migration"
 _NAME_LIMIT = 63
+_START_MINUTES = 2  # that a pod is given to be scheduled, pull its image and start Java
 _DIGEST_DIGITS = 16
 
 _POD_KEPT = (
@@ -57,11 +59,10 @@ _POD_KEPT = (
     "runtimeClassName",
     "terminationGracePeriodSeconds",
 )
+# Neither command nor args: what an entrypoint of somebody's own did would count as the migration of the image.
 _CONTAINER_KEPT = (
     "image",
     "imagePullPolicy",
-    "command",
-    "args",
     "workingDir",
     "envFrom",
     "env",
@@ -267,6 +268,10 @@ def _environment(container: Mapping[str, Any], spec: RecordSpec, request: JobReq
     pod = {"spec": {"containers": [{"env": entries}]}}
     patched = jsonpatch.apply_patch(pod, [step.to_json() for step in injection.operations])
     env: list[dict[str, Any]] = patched["spec"]["containers"][0]["env"]
+    if LOCK_WAIT_MINUTES not in resolve(view(Container, {**container, "env": env}), request.config_maps).values:
+        # Only when it gives up does Liquibase say who holds the lock, and by itself not before the usual deadline.
+        minutes = max(1, spec.active_deadline_seconds // 60 - _START_MINUTES)
+        env.append({"name": LOCK_WAIT_MINUTES, "value": str(minutes)})
     return env
 
 

@@ -15,6 +15,7 @@ in between finds its intent in the status (``job`` without ``uid``) and goes on 
 
 from dataclasses import replace
 
+from webhook.policy.completions import completion_of
 from webhook.policy.inputs import MigrationInputs, short
 from webhook.policy.migration.conditions import with_conditions
 from webhook.policy.migration.databases import database_key, known_database
@@ -105,7 +106,7 @@ def _decide(observed: Observed) -> Plan:
     if governance is None:
         return _disabled(observed, active)
     if active is not None and (wanted is None or active.hash != wanted.spec_hash):
-        if wanted is not None and status.completion(wanted.spec_hash) and not governance.problem_with(wanted):
+        if wanted is not None and completion_of(status, wanted) and not governance.problem_with(wanted):
             # What has been migrated need not wait; the Job is kept in sight until it ends.
             done = _complete(observed, wanted)
             return replace(done, status=replace(done.status, job=active))
@@ -123,7 +124,7 @@ def _decide(observed: Observed) -> Plan:
         return Plan(_fresh(status, wanted, Phase.FAILED, failure))
     if active is None:
         observed = _with_status(observed, _adopt(observed))
-    if observed.record.status.completion(wanted.spec_hash) is not None:
+    if completion_of(observed.record.status, wanted) is not None:
         return _complete(observed, wanted)
     if governance.runner is Runner.EXTERNAL and active is None:
         return _external(observed, wanted)
@@ -184,7 +185,7 @@ def _unknown(observed: Observed, inputs: MigrationInputs) -> bool:
 def _complete(observed: Observed, inputs: MigrationInputs) -> Plan:
     """Complete once is complete; wake what waits for it."""
     status = _fresh(observed.record.status, inputs, Phase.COMPLETE)
-    done = status.completion(inputs.spec_hash)
+    done = completion_of(status, inputs)
     completion_time = done.time if done else None
     # An attempt that this completion is not of began at another time, perhaps later.
     ours = done is not None and status.job is not None and done.job_uid == status.job.uid != ""

@@ -11,7 +11,8 @@ _VALUE = r"""(?:"[^"]*"|'[^']*'|[^\s&,;<)]+)"""
 _CREDENTIALS = tuple(
     re.compile(pattern, re.IGNORECASE)
     for pattern in (
-        r"(://)\S*(?=@)",  # user info of a URL, up to the last @ of the word
+        r"(?<!/)(//)\S*(?=@)",  # user info of a URL, up to the last @ of the word
+        r"(?<![\w.%-])()[^\s/@:]{1,256}+:[^\s/@]{1,4096}+(?=@(?!sha\d+:)[\w.-]+(?::\d+)?/)",  # that of an image
         r"(authorization[\"']?\s*[:=]\s*[\"']?\w+\s+)\S+",
         rf"([\"']?{_BEGIN}{_NAME}[\"']?\s*[=:]\s*){_VALUE}",
         rf"(<{_NAME}>)[^<]*",
@@ -22,9 +23,18 @@ _CREDENTIALS = tuple(
 )
 _MASK = r"\g<1>***"
 
+# Liquibase quotes the statement that failed, with the values that it holds.
+_STATEMENT = re.compile(r"failed sql|insert\s+into|values\s*\(|update\s+\S{1,200}\s+set\s", re.IGNORECASE)
+_LITERAL = re.compile(r"""'[^']*(?:'|$)|"[^"]*(?:"|$)""")
+
 
 def redact(text: str) -> str:
-    """Give the text with a mask in place of every credential that can be told from its surroundings."""
+    """Give the text with a mask in place of every credential that can be told from its surroundings.
+
+    Of an SQL statement, all literals go: nothing tells which of them is a credential.
+    """
     for pattern in _CREDENTIALS:
         text = pattern.sub(_MASK, text)
+    if found := _STATEMENT.search(text):
+        text = text[: found.start()] + _LITERAL.sub("'***'", text[found.start() :])
     return text

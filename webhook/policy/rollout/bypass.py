@@ -1,5 +1,6 @@
 """Break-glass: letting one rollout through on a person's word, for a while, for one hash."""
 
+import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -7,6 +8,11 @@ from enum import StrEnum
 from webhook.policy.names import BYPASS_HASH, BYPASS_REASON, BYPASS_UNTIL
 from webhook.policy.objects import ObjectMeta, UserInfo
 
+RFC_3339 = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}([.][0-9]{1,9})?(Z|[+-][0-9]{2}:[0-9]{2})$"
+"""How ``schemagate.io/bypass-until`` is written, for the second lock too.
+
+Go's ``time.RFC3339``, by which CEL reads it; ``fromisoformat`` takes more of ISO 8601, such as weeks.
+"""
 LONGEST = timedelta(hours=24)
 """How far ahead ``schemagate.io/bypass-until`` may lie, unless a setting says otherwise."""
 
@@ -107,6 +113,8 @@ def _untimely(text: str, now: datetime | None, longest: timedelta) -> BypassRefu
         return BypassRefusal.BAD_TIME
     if until.tzinfo is None:
         return BypassRefusal.NO_TIME_ZONE
+    if re.fullmatch(RFC_3339, text) is None:
+        return BypassRefusal.BAD_TIME
     if now is None:
         return BypassRefusal.CLOCK_UNKNOWN
     if until <= now:

@@ -7,10 +7,10 @@ from enum import StrEnum
 import msgspec
 
 from webhook.policy.environment import config_maps_of
-from webhook.policy.gateway import gateway_container, mounts
+from webhook.policy.gateway import gateway_candidates, gateway_container
 from webhook.policy.governance import Governance
 from webhook.policy.inputs import MigrationInputs
-from webhook.policy.names import GATEWAY_CONTAINER, LICENSE_PATH
+from webhook.policy.names import GATEWAY_CONTAINER
 from webhook.policy.objects import Container, Deployment, ObjectMeta, PodTemplate
 from webhook.policy.rollout.bypass import LONGEST, Bypass, BypassRefusal, Requester, explained, refusal
 from webhook.policy.value import Value
@@ -31,7 +31,7 @@ class Workload(Value, frozen=True):
 
     def beside(self, other: Deployment) -> "Workload":
         """Look into a Deployment with the same template, which needs no second look."""
-        same = other.metadata.annotation(GATEWAY_CONTAINER) == self.meta.annotation(GATEWAY_CONTAINER)
+        same = other.metadata.annotation(GATEWAY_CONTAINER) == self.named
         gateway = self.gateway if same else gateway_container(self.template.spec, (other.metadata,))
         return Workload(other, self.template, gateway)
 
@@ -39,6 +39,23 @@ class Workload(Value, frozen=True):
         """Give the same with the container of this name as the Gateway, where there is one."""
         found = (item for item in self.template.spec.containers or () if item.name == name)
         return msgspec.structs.replace(self, gateway=next(found, self.gateway))
+
+    @property
+    def named(self) -> str | None:
+        """The container that an annotation names as the Gateway."""
+        return self.meta.annotation(GATEWAY_CONTAINER)
+
+    @property
+    def candidates(self) -> tuple[Container, ...]:
+        """All containers that may be the Gateway, whichever is looked at."""
+        return gateway_candidates(self.template.spec, self.named)
+
+    @property
+    def names(self) -> frozenset[str]:
+        """Names of all containers, init containers among them."""
+        spec = self.template.spec
+        init = {item.name for item in spec.init_containers or ()}
+        return frozenset(item.name for item in spec.containers or ()) | init
 
     @property
     def meta(self) -> ObjectMeta:
@@ -52,7 +69,10 @@ class Workload(Value, frozen=True):
 
 
 class Change(Value, frozen=True):
-    """What a request does to a Deployment. ``old`` is None on CREATE."""
+    """What a request does to a Deployment. ``old`` is None on CREATE.
+
+    ``main`` is False where another container is looked at than the one that is migrated for.
+    """
 
     namespace: str
     name: str
@@ -60,6 +80,7 @@ class Change(Value, frozen=True):
     old: Workload | None
     template_unchanged: bool
     judged: bool = True
+    main: bool = True
 
     @classmethod
     def between(cls, namespace: str, new: Deployment, old: Deployment | None, *, judged: bool = True) -> "Change":
@@ -72,20 +93,55 @@ class Change(Value, frozen=True):
         return cls(namespace, new.metadata.name, fresh, before, same, judged)
 
     def others(self) -> tuple["Change", ...]:
-        """Give the change of every further container that may be a Gateway: a decoy hides nothing.
-
-        Those are all that mount the license, and the one that was the Gateway before.
-        """
-        if not self.starts_pods or self.new.gateway is None:
+        """Give the change of every further container that may be a Gateway, or was one: a decoy hides nothing."""
+        if not self.starts_pods and self._same_gateways:
             return ()
-        before = self.old.gateway.name if self.old is not None and self.old.gateway is not None else None
-        return tuple(
-            msgspec.structs.replace(
-                self, new=self.new.at(container.name), old=self.old and self.old.at(container.name)
-            )
-            for container in self.new.template.spec.containers or ()
-            if container is not self.new.gateway and (mounts(container, LICENSE_PATH) or container.name == before)
+        before = {item.name for item in self.old.candidates} if self.old is not None else set[str]()
+        wanted = dict.fromkeys(item.name for item in self.new.candidates) | dict.fromkeys(
+            sorted(before & self.new.names)
         )
+        main = self.new.gateway or (self.old.gateway if self.old is not None else None)
+        return tuple(self._at(name) for name in wanted if main is None or name != main.name)
+
+    def gone(self) -> tuple["Change", ...]:
+        """Give the loss of every container that was a Gateway and whose name is there no more.
+
+        One that was only renamed is found under its new name. So they count where nothing that is left has a
+        database: then what had it left, or runs on under a name that nobody knows.
+        """
+        if self.old is None or self.template_unchanged:
+            return ()
+        bare = msgspec.structs.replace(self.new, gateway=None)
+        return tuple(
+            msgspec.structs.replace(self._at(item.name), new=bare)
+            for item in self.old.candidates
+            if item.name not in self.new.names
+        )
+
+    def release(self) -> "Change":
+        """Give the change that follows once this one was held: the same template goes on."""
+        spec = msgspec.structs.replace(self.new.deployment.spec, paused=True)
+        before = msgspec.structs.replace(self.new.deployment, spec=spec)
+        return msgspec.structs.replace(
+            self, old=msgspec.structs.replace(self.new, deployment=before), template_unchanged=True
+        )
+
+    def _at(self, name: str) -> "Change":
+        return msgspec.structs.replace(self, new=self.new.at(name), old=self.old and self.old.at(name), main=False)
+
+    @property
+    def _same_gateways(self) -> bool:
+        return self.old is None or (self.template_unchanged and self.new.named == self.old.named)
+
+    @property
+    def loses_gateway(self) -> bool:
+        """Whether the container that was the Gateway is gone, or runs on where nobody would know it for one."""
+        if self.old is None or self.old.gateway is None or self._same_gateways:
+            return False
+        if self.new.gateway is None:
+            return True
+        name = self.old.gateway.name
+        return name in self.new.names and all(item.name != name for item in self.new.candidates)
 
     @property
     def resumes(self) -> bool:
@@ -94,8 +150,13 @@ class Change(Value, frozen=True):
 
     @property
     def starts_pods(self) -> bool:
-        """Whether the request may start pods of another template: only then are inputs looked at."""
+        """Whether the request may start pods of another template."""
         return self.resumes or not self.template_unchanged
+
+    @property
+    def needs_inputs(self) -> bool:
+        """Whether the verdict depends on the inputs of either side."""
+        return self.starts_pods or self.loses_gateway
 
     @property
     def metas(self) -> Sequence[ObjectMeta]:
@@ -105,7 +166,7 @@ class Change(Value, frozen=True):
     @property
     def config_maps(self) -> frozenset[str]:
         """Names of the ConfigMaps that must be read before the request can be judged."""
-        if not self.starts_pods:
+        if not self.needs_inputs:
             return frozenset()
         sides = (self.new, self.old)
         return frozenset().union(*(config_maps_of(side.gateway) for side in sides if side and side.gateway))
@@ -129,7 +190,7 @@ class Rollout(Value, frozen=True):
     """A change with everything that the verdict depends on.
 
     ``inputs`` and ``old_inputs`` are None where the Gateway has no database, has no gateway container, or where
-    the change starts no pods. ``requester`` says whether who asks may break glass. ``now`` is aware.
+    the change needs none. ``requester`` says whether who asks may break glass. ``now`` is aware.
     """
 
     change: Change

@@ -56,15 +56,14 @@ def _pause(rollout: Rollout, mark: str) -> Patch:
 
 def _unmark(rollout: Rollout, decision: Decision) -> Patch:
     change = rollout.change
-    stale = _marked(change.new) and not (change.new.paused and _held(change.old))
+    old = change.old
+    # What comes with pause and mark at once was written from a dump of what we held: the pause is ours, too.
+    by_another = old is not None and _marked(old) and not old.paused
+    stale = _marked(change.new) and (not change.new.paused or by_another)
     if not stale or decision.reason is Reason.NOT_JUDGED:
         return ()
     return (Operation("remove", pointer("metadata", "annotations", HELD)),)
 
 
-def _marked(side: Workload | None) -> bool:
-    return side is not None and side.meta.annotation(HELD) is not None
-
-
-def _held(side: Workload | None) -> bool:
-    return side is not None and side.paused and _marked(side)
+def _marked(side: Workload) -> bool:
+    return side.meta.annotation(HELD) is not None

@@ -6,9 +6,11 @@ from dataclasses import replace
 import msgspec
 
 from webhook.policy.decision import MESSAGE_LIMIT, printable
+from webhook.policy.gateway import gateway_container
 from webhook.policy.governance import Governance
 from webhook.policy.inputs import MigrationInputs, short
 from webhook.policy.migration.external import external_name
+from webhook.policy.names import GATEWAY_CONTAINER
 from webhook.policy.reasons import Reason
 from webhook.policy.record import Mode, Phase, Rollback, Runner
 from webhook.policy.rollout.change import Rollout
@@ -23,8 +25,9 @@ def blocked(rollout: Rollout, governance: Governance, reason: Reason) -> str:
     subject = f"rollout of deployment {change.namespace}/{change.name}"
     if reason is Reason.GATEWAY_CONTAINER_LOST:
         text = (
-            f"{subject} is blocked: it takes the Gateway container out of a governed Deployment; keep it, or "
-            f"end the guard first: {_patch(rollout, {'enabled': False})}"
+            f"{subject} is blocked: it takes the Gateway container out of a governed Deployment; keep container"
+            f"{_lost(rollout)} with its license or annotation, or end the guard first: "
+            f"{_patch(rollout, {'enabled': False})}"
         )
     elif rollout.inputs is None:
         text = f"{subject} is blocked: {reason.meaning}"
@@ -68,6 +71,8 @@ def _next(rollout: Rollout, inputs: MigrationInputs, governance: Governance, rea
     current = _current(inputs, governance)
     if reason is Reason.HOLD_NOT_APPLIED:
         return "mode is Hold but the Deployment is not paused, try again: the mutating webhook was not reached"
+    if not change.main and not _announced(rollout, inputs, governance):
+        return _of_another_container(rollout)
     if governance.runner is Runner.EXTERNAL:
         return _next_of_another(rollout, inputs, governance)
     if current and governance.status.phase is Phase.FAILED:
@@ -77,6 +82,23 @@ def _next(rollout: Rollout, inputs: MigrationInputs, governance: Governance, rea
     if change.old is not None and _by_image(rollout, inputs):
         return f"start it: {_migrate(rollout, inputs)} --wait"
     return _hold(rollout)
+
+
+def _lost(rollout: Rollout) -> str:
+    old = rollout.change.old
+    return f" {old.gateway.name}" if old is not None and old.gateway is not None else ""
+
+
+def _of_another_container(rollout: Rollout) -> str:
+    """Give what to do where a container waits that nothing is ever migrated for."""
+    new = rollout.change.new
+    own = gateway_container(new.template.spec, (new.meta,))
+    name = new.gateway.name if new.gateway is not None else ""
+    return (
+        f"these are the inputs of container {name}, and nothing is migrated but for container "
+        f"{own.name if own is not None else 'none'}; take the database's URL from {name}, or name the one that is "
+        f"the Gateway in {GATEWAY_CONTAINER}"
+    )
 
 
 def _next_of_another(rollout: Rollout, inputs: MigrationInputs, governance: Governance) -> str:

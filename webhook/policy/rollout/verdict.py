@@ -12,7 +12,7 @@ import msgspec
 from webhook.policy.decision import MESSAGE_LIMIT, WARNING_LIMIT, Decision, printable
 from webhook.policy.governance import Governance
 from webhook.policy.inputs import MigrationInputs, short
-from webhook.policy.names import FIRST_SUPPORTED
+from webhook.policy.names import FIRST_SUPPORTED, HELD
 from webhook.policy.reasons import Reason
 from webhook.policy.record import FirstInstall, Mode, Phase, Rollback
 from webhook.policy.rollout import messages
@@ -39,15 +39,14 @@ def not_judged(rollout: Rollout) -> Decision | None:
 def not_a_gateway(rollout: Rollout) -> Decision | None:
     """Without a gateway container before or after there is nothing to guard."""
     change = rollout.change
-    if change.new.gateway is not None:
-        return None
-    if change.old is None or change.old.gateway is None:
-        return _allow(rollout, Reason.NOT_A_GATEWAY, "not_a_gateway")
+    gone = change.new.gateway is None
+    if not change.loses_gateway:
+        return _allow(rollout, Reason.NOT_A_GATEWAY, "not_a_gateway") if gone else None
     if rollout.governance is None:
         return _allow(rollout, Reason.NOT_GOVERNED, "not_a_gateway")
-    if change.starts_pods and rollout.old_inputs is None:
-        return _allow(rollout, Reason.NO_DATABASE, "not_a_gateway")
-    # Renaming the container away is no way around the gate.
+    if rollout.old_inputs is None:
+        return _allow(rollout, Reason.NO_DATABASE, "not_a_gateway") if gone else None
+    # Neither renaming the container away nor hiding what it is known by is a way around the gate.
     return _blocked(rollout, rollout.governance, Reason.GATEWAY_CONTAINER_LOST, "not_a_gateway")
 
 
@@ -112,8 +111,10 @@ def rolled_back(rollout: Rollout) -> Decision | None:
 
 
 def held(rollout: Rollout) -> Decision | None:
-    """A paused Deployment starts no pod."""
-    return _allow(rollout, Reason.HELD, "held") if rollout.change.new.paused else None
+    """A paused Deployment starts no pod; what we paused goes on for the container alone that is migrated for."""
+    change = rollout.change
+    waits = change.new.paused and (change.main or change.new.meta.annotation(HELD) is None)
+    return _allow(rollout, Reason.HELD, "held") if waits else None
 
 
 def first_install(rollout: Rollout) -> Decision | None:
@@ -137,7 +138,7 @@ def by_mode(rollout: Rollout) -> Decision:
     inputs, governance = _judged(rollout)
     if governance.problem_with(inputs):
         reason = Reason.INVALID_INPUTS
-    elif governance.mode is Mode.HOLD:
+    elif governance.mode is Mode.HOLD and rollout.change.main:
         reason = Reason.HOLD_NOT_APPLIED
     else:
         reason = _REASON_BY_PHASE.get(_phase(inputs, governance) or Phase.PENDING, Reason.MIGRATION_PENDING)
@@ -146,7 +147,7 @@ def by_mode(rollout: Rollout) -> Decision:
 
 CHECKS: tuple[Check, ...] = (
     not_judged,  # 1. other operations, deletion
-    not_a_gateway,  # 2. no gateway container, or one that the update loses
+    not_a_gateway,  # 2. no gateway container, or one that the update loses or hides
     not_governed,  # 3. nobody asked
     template_unchanged,  # 4. before all that needs a ConfigMap: most requests end here
     no_database,  # 3, second half. Needs the environment; allows like its neighbours

@@ -1,0 +1,47 @@
+"""The schema of one Gateway, as somebody sees it who may do everything with its database."""
+
+from tests.gateway.database import Console
+
+HOLDER = "ssg-7c5d8 (10.0.3.17)"
+
+
+class Schema:
+    """One database, which need not be there yet."""
+
+    def __init__(self, console: Console, name: str) -> None:
+        """Take a session with the server, and the database's name."""
+        self._console, self.name = console, name
+
+    def ask(self, statement: str) -> list[tuple[str, ...]]:
+        """Run a statement in the database."""
+        self._console.ask(f"USE {self.name}")
+        return self._console.ask(statement)
+
+    def databases(self) -> set[str]:
+        """Give the names of all databases that are there."""
+        return {name for (name,) in self._console.ask("SHOW DATABASES")}
+
+    def create(self) -> None:
+        """Make the database, with nothing in it."""
+        self._console.ask(f"CREATE DATABASE {self.name}")
+
+    def version(self) -> str:
+        """Give the version that the schema says it has."""
+        ((found,),) = self.ask("SELECT current_version FROM ssg_version")
+        return found
+
+    def lock(self) -> tuple[str, ...]:
+        """Give the row of the lock: held or not, by whom and since when."""
+        (row,) = self.ask("SELECT LOCKED + 0, LOCKEDBY, LOCKGRANTED FROM DATABASECHANGELOGLOCK")
+        return row
+
+    def hold_lock(self) -> None:
+        """Leave the lock held, as a pod does that was killed while it migrated."""
+        held = f"LOCKED = 1, LOCKEDBY = '{HOLDER}', LOCKGRANTED = NOW()"
+        self.ask(f"UPDATE DATABASECHANGELOGLOCK SET {held}")
+
+    def changesets(self) -> list[tuple[str, ...]]:
+        """Give the changesets that have run, in order, and when."""
+        return self.ask(
+            "SELECT CONCAT(FILENAME, '::', ID), DATEEXECUTED FROM DATABASECHANGELOG ORDER BY ORDEREXECUTED"
+        )
