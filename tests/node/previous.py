@@ -17,8 +17,16 @@ _PARTS: Final = (*product.INPUTS, "manifests")
 
 
 def commit() -> str:
-    """Give the commit to upgrade from: that before the last one, or what SCHEMAGATE_UPGRADE_FROM names."""
-    return os.environ.get("SCHEMAGATE_UPGRADE_FROM") or "HEAD~1"
+    """Give the commit to upgrade from: that before the last one, or what SCHEMAGATE_UPGRADE_FROM names.
+
+    In a clone of one commit it is that one: the upgrade changes registration and definition all the same.
+    """
+    return os.environ.get("SCHEMAGATE_UPGRADE_FROM") or ("HEAD~1" if _known("HEAD~1") else "HEAD")
+
+
+def _known(name: str) -> bool:
+    argv = ["git", "rev-parse", "--quiet", "--verify", f"{name}^{{commit}}"]
+    return subprocess.run(argv, cwd=product.ROOT, capture_output=True, check=False).returncode == 0
 
 
 def extract(folder: Path) -> Path:
@@ -28,7 +36,7 @@ def extract(folder: Path) -> Path:
     if done.returncode:
         words = done.stderr.decode().strip()
         raise NotBuiltError(
-            f"no commit to upgrade from ({words}): `git fetch --deepen=1`, or name one by SCHEMAGATE_UPGRADE_FROM"
+            f"no commit to upgrade from ({words}): name one of this repository by SCHEMAGATE_UPGRADE_FROM"
         )
     with tarfile.open(fileobj=BytesIO(done.stdout)) as tar:
         tar.extractall(folder, filter="data")

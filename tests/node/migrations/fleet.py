@@ -14,7 +14,7 @@ from tests.gateway.database import PASSWORD, USER
 from tests.gateway.image import NAMES
 from tests.gateway.schema import Schema
 from tests.live.test_cli import Done, Person
-from tests.live.world import Manifest, World, skips
+from tests.live.world import Manifest, World
 from webhook.policy.names import DISKLESS_CONFIG, LICENSE_PATH, LIQUIBASE_LOG_LEVEL, SSG_DATABASE_JDBC_URL
 
 NAME: Final = "ssg"
@@ -44,9 +44,9 @@ class Fleet:
         url: str = "",
         password: str = PASSWORD,
         annotations: Mapping[str, str] = MappingProxyType({}),
-        **settings: str,
+        settings: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
-        """Create what a chart would, and wait until its pods run; another URL or password are somebody's mistakes.
+        """Create what a chart would, and wait until its pods run; another URL or password is somebody's mistake.
 
         All old pods end before the new ones start, so that five of a new version start at once.
         """
@@ -88,20 +88,17 @@ class Fleet:
         await self.skipped(version, name)
 
     async def skipped(self, version: str, name: str = NAME) -> None:
-        """Wait until all pods run a version in skip, by what was set and by what they say themselves."""
-        await self.world.settled(name, PATIENCE)
-        pods = await self.world.pods(name)
-        assert all(skips(pod) for pod in pods)
-        answers = [await answer(pod) for pod in pods]
-        wanted = {"version": version, "schema": self.schema.version(), "mode": "skip"}
-        assert answers == [wanted] * len(pods)
+        """Wait until all pods run a version, and have each say that it started in skip, on the schema as it is."""
+        replicas = (await self.world.settled(name, PATIENCE))["spec"]["replicas"]
+        answers = [await answer(pod) for pod in await self.world.pods(name)]
+        assert answers == [{"version": version, "schema": self.schema.version(), "mode": "skip"}] * replicas
 
     async def starts(self, version: str) -> None:
         """Set the image, and wait until all replicas of it are there, running or not."""
         replicas = (await self.world.set_image(NAME, NAMES[version]))["spec"]["replicas"]
 
         async def there() -> bool:
-            return len(await self.of(version)) == replicas
+            return bool(len(await self.of(version)) == replicas)
 
         await until(there, PATIENCE, f"{replicas} pods of {version}")
 
