@@ -15,8 +15,8 @@ from webhook.admission.gather import Gatherer
 from webhook.admission.handlers import endpoints
 from webhook.admission.notes import Notes
 from webhook.audit.decisions import Line
-from webhook.audit.ledger import Ledger
-from webhook.audit.rejection import Rejected
+from webhook.audit.rejections.ledger import Ledger
+from webhook.audit.rejections.rejection import Rejected
 from webhook.embedded.cluster import EmbeddedCluster
 from webhook.policy.names import BYPASS_HASH, BYPASS_REASON, BYPASS_UNTIL, HELD
 from webhook.policy.objects import UserInfo

@@ -9,10 +9,10 @@ import yaml
 
 from tests.support import builders as make
 from tests.support.builders import IMAGE, NOW, Manifest
-from webhook.audit.finding import Finding, Rule
-from webhook.audit.scan import scan
-from webhook.audit.stock import Stock
-from webhook.cli.audit_stock import stock_of
+from webhook.audit.scan.finding import Finding, Rule
+from webhook.audit.scan.scan import scan
+from webhook.audit.scan.stock import Stock
+from webhook.cli.audit.stock import stock_of
 from webhook.embedded.cluster import EmbeddedCluster
 from webhook.policy.inputs import MigrationInputs
 from webhook.policy.record import Mode

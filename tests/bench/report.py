@@ -4,7 +4,7 @@ import sys
 import time
 
 from tests.support.surveys import large
-from webhook.audit.html.report import render
+from webhook.audit.report.html.report import render
 
 
 def main() -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from tests.browser import programs
 from tests.browser.devtools import address, browser
 from tests.support.surveys import small
-from webhook.audit.html.report import render
+from webhook.audit.report.html.report import render
 
 
 async def _picture() -> bytes:

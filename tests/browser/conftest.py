@@ -9,7 +9,7 @@ import pytest
 
 from tests.browser.devtools import Page, browser
 from tests.support.surveys import large, small
-from webhook.audit.html.report import render
+from webhook.audit.report.html.report import render
 
 
 @pytest.fixture

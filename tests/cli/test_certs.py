@@ -10,12 +10,12 @@ from typing import cast
 import click
 import pytest
 
-from tests.kube.test_certificate_keeper import AUTHORITY, CONFIGURATIONS, LEAF, Storage, keeper
+from tests.kube.certificates.test_certificate_keeper import AUTHORITY, CONFIGURATIONS, LEAF, Storage, keeper
 from webhook.cli.certs import rotated, shown
 from webhook.cli.live import LiveCluster
 from webhook.cli.main import schemagate
 from webhook.errors import NotFoundError
-from webhook.kube.client import Client
+from webhook.kube.api.client import Client
 from webhook.policy.names import ROTATE
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from tests.support import builders as make
 from tests.support.builders import IMAGE, NEXT_IMAGE, NOW
-from webhook.audit.rejection import Rejected
+from webhook.audit.rejections.rejection import Rejected
 from webhook.controller.rejections import REMEMBERED, take_in
 from webhook.embedded.writes import EmbeddedControllerCluster
 from webhook.errors import ConflictError, UnreachableError

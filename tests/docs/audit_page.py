@@ -2,9 +2,9 @@
 
 from tests.audit.formats.examples import NOW, REFUSAL, SCAN
 from webhook.audit.apiserver_log import KEPT
-from webhook.audit.finding import Rule
 from webhook.audit.formats.document import rejections_document, scan_document
-from webhook.audit.scan import LIMIT
+from webhook.audit.scan.finding import Rule
+from webhook.audit.scan.scan import LIMIT
 from webhook.policy.record import KEPT as KEPT_OF_A_RECORD
 
 

@@ -16,7 +16,7 @@ from tests.docs.reference_page import reference
 from tests.support.builders import NOW
 from webhook.admission.handlers import PATHS
 from webhook.audit.decisions import LIMIT, LINE_LIMIT, Line
-from webhook.audit.rejection import NEWCOMERS
+from webhook.audit.rejections.rejection import NEWCOMERS
 from webhook.certificate_metrics import KeeperMetrics, ServedMetrics
 from webhook.migration_metrics import MigrationMetrics
 from webhook.policy.reasons import Reason

@@ -9,7 +9,7 @@ import pytest
 from tests.docs.prose import READ, ROOT, spans, text_of
 from tests.docs.reference import PAGES, controller_registry, name_of, webhook_registry
 from tests.docs.reference_page import ANNOTATIONS, LABELS, OURS
-from webhook.audit.finding import Rule
+from webhook.audit.scan.finding import Rule
 from webhook.policy import names, record
 from webhook.policy.migration.conditions import FOREIGN_JOB, JOB_NOT_CREATED
 from webhook.policy.reasons import Reason

@@ -12,8 +12,8 @@ from typing import Any
 
 from aiohttp import web
 
-from webhook.kube.client import Client
-from webhook.kube.connection import connect
+from webhook.kube.api.client import Client
+from webhook.kube.api.connection import connect
 
 Step = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 TOKEN = "first-token"

@@ -8,8 +8,8 @@ from typing import Any
 
 from tests.support.virtual import World, never
 from webhook.errors import NotFoundError
-from webhook.kube.event_object import Reference
-from webhook.kube.events import EventRecorder
+from webhook.kube.events.recorder import EventRecorder
+from webhook.kube.events.stored import Reference
 
 START = datetime(2026, 11, 22, 13, tzinfo=UTC)
 

@@ -11,7 +11,7 @@ import pytest
 from tests.kube.fake_api import answer, client_of, event, item, serving
 from webhook.errors import UnreachableError
 from webhook.kube.copies import ControllerCopies, Copies
-from webhook.kube.projections import JOB_UID
+from webhook.kube.informer.projections import JOB_UID
 from webhook.kube.reads import Reads
 
 PULL = {"containerStatuses": [{"state": {"waiting": {"reason": "ImagePullBackOff", "message": "no such image"}}}]}

@@ -11,7 +11,7 @@ import pytest
 from tests.kube.fake_api import client_of, serving
 from tests.kube.report_server import GROUPS, ReportServer
 from webhook.errors import ConflictError, ForbiddenError, NameTakenError, NotFoundError
-from webhook.kube.client import Client
+from webhook.kube.api.client import Client
 from webhook.kube.reports import POLICY_REPORTS, REPORTS, ReportWriter
 
 OPEN, OLDER = GROUPS

@@ -12,10 +12,10 @@ from tests.audit.stocks import healthy, stock
 from tests.kube.fake_api import FakeApi, Step, answer, client_of, listed, serving, status
 from tests.support import builders as make
 from tests.support.builders import NOW, Manifest
-from webhook.audit.finding import Rule
-from webhook.audit.scan import scan
+from webhook.audit.scan.finding import Rule
+from webhook.audit.scan.scan import scan
 from webhook.errors import ForbiddenError, UnreachableError
-from webhook.kube.client import Client
+from webhook.kube.api.client import Client
 from webhook.kube.stocktaking import take_stock
 
 PLURALS = {

@@ -12,8 +12,8 @@ from tests.live.aftermath import calls, created_jobs, guarded, looked_again
 from tests.live.installation import NAMESPACE, Installation, Replica
 from tests.live.tenant import tenant
 from tests.live.world import NEW, NEWER, OLD, Manifest, World
-from webhook.audit.batch import encode
-from webhook.audit.rejection import Rejected
+from webhook.audit.rejections.batch import encode
+from webhook.audit.rejections.rejection import Rejected
 from webhook.kube.outbox import COMPONENT_OF_A_BATCH
 from webhook.policy.names import COMPONENT, MANAGED_BY, PRODUCT
 

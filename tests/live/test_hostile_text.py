@@ -18,7 +18,7 @@ from tests.live.sinks import lines
 from tests.live.test_cli import Person
 from tests.live.world import NEW, World
 from webhook.audit.decisions import LINE_LIMIT
-from webhook.audit.rejection import IMAGE_LIMIT, USER_LIMIT
+from webhook.audit.rejections.rejection import IMAGE_LIMIT, USER_LIMIT
 from webhook.policy.decision import ANNOTATION_LIMIT, MESSAGE_LIMIT
 from webhook.policy.names import BYPASS_HASH, BYPASS_REASON, BYPASS_UNTIL
 from webhook.policy.record import KEPT

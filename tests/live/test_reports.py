@@ -12,10 +12,10 @@ from tests.live.aftermath import CONTROLLER, guarded
 from tests.live.installation import Installation, Replica
 from tests.live.report_kinds import KINDS, served
 from tests.live.world import NEW, NEWER, World
-from webhook.audit.finding import Finding, Rule
-from webhook.audit.openreports import LEFT_OUT, LIMIT, reports
-from webhook.audit.survey import Standing, Survey
-from webhook.audit.wait import State, Wait
+from webhook.audit.report.openreports import LEFT_OUT, LIMIT, reports
+from webhook.audit.report.survey import Standing, Survey
+from webhook.audit.report.wait import State, Wait
+from webhook.audit.scan.finding import Finding, Rule
 from webhook.kube.reports import NAME
 from webhook.kube.resources import Resource
 from webhook.policy.record import Rejection, RejectionEnd

@@ -15,9 +15,9 @@ from tests.live.installation import NAMESPACE, Installation
 from tests.live.report_kinds import KINDS, served
 from tests.live.rights import CERTIFICATES, fold, granted
 from tests.live.world import NEW, NEWER, OLD, Manifest, World
-from webhook.kube.connection import connect
-from webhook.kube.event_object import Reference
-from webhook.kube.events import SPACING_SECONDS, EventRecorder
+from webhook.kube.api.connection import connect
+from webhook.kube.events.recorder import SPACING_SECONDS, EventRecorder
+from webhook.kube.events.stored import Reference
 from webhook.kube.reports import ReportWriter
 from webhook.policy.names import BYPASS_HASH, BYPASS_REASON, BYPASS_UNTIL, HELD, MIGRATION_JOB, RETRY
 

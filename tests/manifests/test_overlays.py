@@ -164,7 +164,7 @@ FREE = {"matchLabels", "labels", "requests", "limits"}
 
 @pytest.mark.parametrize("name", OVERLAYS)
 def test_nothing_is_newer_than_kubernetes_1_30(name: str) -> None:
-    """By list: of API servers only that of 1.36 is at hand (tests/live/test_install.py)."""
+    """By list: of API servers only that of 1.36 is at hand (tests/live/apart/test_install.py)."""
     for item in overlay(name):
         assert item["kind"] in SHAPES[item["apiVersion"]], key(item)
         if item["kind"].endswith("WebhookConfiguration"):

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from tests.policy.migration.test_lifecycle_world import World
 from tests.policy.test_record import records
 from tests.support.builders import NOW, URL
-from webhook.audit.rejection import Rejected, fold
+from webhook.audit.rejections.rejection import Rejected, fold
 from webhook.policy.database import jdbc
 from webhook.policy.definition import PLURAL, definition
 from webhook.policy.inputs import short

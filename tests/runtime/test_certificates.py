@@ -16,7 +16,7 @@ from certs import CertificateAuthority, KeyPair
 from tests.support.builders import NOW
 from webhook.certificate_metrics import ServedMetrics
 from webhook.errors import StartError
-from webhook.kube.client import Client
+from webhook.kube.api.client import Client
 from webhook.runtime.certificates import ServedCertificate
 from webhook.runtime.tls import Tls
 from webhook.settings import Settings

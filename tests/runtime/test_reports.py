@@ -16,7 +16,7 @@ from tests.kube.fake_api import client_of, serving
 from tests.kube.report_server import GROUPS, ReportServer
 from tests.support.builders import NOW
 from tests.support.surveys import gateway, stock
-from webhook.audit.stock import Stock
+from webhook.audit.scan.stock import Stock
 from webhook.errors import NotLeadingError
 from webhook.logs import logger
 from webhook.policy.names import MANAGED_BY, PRODUCT

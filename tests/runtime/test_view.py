@@ -17,7 +17,7 @@ from tests.kube.fake_api import client_of, serving
 from tests.support import builders as make
 from tests.support.builders import NOW
 from webhook.admission.ops import Ops, OpsServer, View
-from webhook.audit.stock import Stock
+from webhook.audit.scan.stock import Stock
 from webhook.kube.copies import ControllerCopies
 from webhook.policy.names import ENFORCE
 from webhook.policy.record import Mode

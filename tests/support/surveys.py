@@ -6,9 +6,9 @@ from typing import Any
 
 from tests.support import builders as make
 from tests.support.builders import NOW
-from webhook.audit.scan import scan
-from webhook.audit.stock import Stock
-from webhook.audit.survey import Survey, survey
+from webhook.audit.report.survey import Survey, survey
+from webhook.audit.scan.scan import scan
+from webhook.audit.scan.stock import Stock
 from webhook.policy.inputs import migration_inputs
 from webhook.policy.names import HELD
 from webhook.policy.objects import ConfigMap, Deployment, Namespace, PodSpec, view

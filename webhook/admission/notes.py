@@ -6,8 +6,8 @@ from typing import Protocol
 
 from webhook.admission.handlers import Verdict
 from webhook.audit.decisions import Line
-from webhook.audit.ledger import Ledger
-from webhook.audit.rejection import READ_LIMIT, Rejected, telling
+from webhook.audit.rejections.ledger import Ledger
+from webhook.audit.rejections.rejection import READ_LIMIT, Rejected, telling
 from webhook.policy.inputs import short
 from webhook.policy.migration.target import is_held
 from webhook.policy.names import HELD

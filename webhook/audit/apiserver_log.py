@@ -16,7 +16,7 @@ from urllib.parse import parse_qs, urlsplit
 import msgspec
 
 from webhook.audit.history import Filter, Refusal, in_order
-from webhook.audit.rejection import USER_LIMIT, shown, telling
+from webhook.audit.rejections.rejection import USER_LIMIT, shown, telling
 from webhook.policy.names import GROUP
 from webhook.policy.objects import UserInfo, View
 from webhook.policy.record import Mode, RejectionDecision

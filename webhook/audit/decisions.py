@@ -17,7 +17,7 @@ from typing import Annotated, Final, Literal
 import msgspec
 from msgspec import Meta
 
-from webhook.audit.rejection import shown
+from webhook.audit.rejections.rejection import shown
 from webhook.policy.record import Mode, RejectionDecision
 from webhook.policy.record_wire import GROUPS_KEPT
 

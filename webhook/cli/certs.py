@@ -81,7 +81,7 @@ async def shown(cluster: "LiveCluster", namespace: str, output: str) -> int:
 
 async def rotated(cluster: "LiveCluster", namespace: str, what: str, seconds: float | None) -> int:
     """Ask for a new leaf or CA, wait so long if at all, and give the exit code."""
-    from webhook.kube.secrets import AUTHORITY, LEAF, SECRETS  # late, as above
+    from webhook.kube.certificates.secrets import AUTHORITY, LEAF, SECRETS  # late, as above
 
     name, token = (AUTHORITY if what == "ca" else LEAF), str(uuid.uuid4())
     await cluster.annotate(SECRETS, namespace, name, {ROTATE: token})
@@ -104,10 +104,10 @@ async def _described(cluster: "LiveCluster", namespace: str) -> list[Mapping[str
     from certs.bundle import certificates, encoded, fingerprint, leaf_of, valid, verifies
     from certs.pair import KeyPair
     from certs.renewal import Reason, renew_at
-    from webhook.kube.certificate_settings import own_of
-    from webhook.kube.certificates import leaf_in
-    from webhook.kube.registrations import KINDS, NAME, read
-    from webhook.kube.secrets import LEAF, SECRETS, read_secret
+    from webhook.kube.certificates.keeper import leaf_in
+    from webhook.kube.certificates.registrations import KINDS, NAME, read
+    from webhook.kube.certificates.secrets import LEAF, SECRETS, read_secret
+    from webhook.kube.certificates.settings import own_of
     from webhook.settings import read_settings
 
     raw = await cluster.raw(SECRETS, namespace, LEAF)
@@ -149,7 +149,7 @@ def _row(kind: str, name: str, certificate: Any, now: datetime, renewal: datetim
 
 async def _done(cluster: "LiveCluster", namespace: str, name: str, token: str) -> bool:
     """Tell whether the wish was fulfilled: noted, and every webhook accepts a leaf of what issues now."""
-    from webhook.kube.secrets import LEAF, SECRETS, read_secret
+    from webhook.kube.certificates.secrets import LEAF, SECRETS, read_secret
 
     raw = await cluster.raw(SECRETS, namespace, name)
     if raw is None:

@@ -8,14 +8,14 @@ from pathlib import Path
 
 import msgspec
 
-from webhook.audit.stock import Stock
+from webhook.audit.scan.stock import Stock
 from webhook.cli.announcement import Scene
 from webhook.errors import ForbiddenError, NotFoundError, UnreachableError
-from webhook.kube.client import JSON, Client
-from webhook.kube.connection import connect, own_namespace
-from webhook.kube.listing import list_all
+from webhook.kube.api.client import JSON, Client
+from webhook.kube.api.connection import connect, own_namespace
+from webhook.kube.certificates.registrations import KINDS
+from webhook.kube.informer.listing import list_all
 from webhook.kube.reads import Reads
-from webhook.kube.registrations import KINDS
 from webhook.kube.resources import DEPLOYMENTS, GATEWAYS, NAMESPACES, RECORDS, Resource
 from webhook.kube.stocktaking import take_stock
 from webhook.kube.writes import MERGE
@@ -71,7 +71,7 @@ class LiveCluster(Reads):
 
     async def examine(self, namespace: str, canary_namespace: str, now: Callable[[], datetime]) -> Facts:
         """Give all that the doctor looks at, of the installation in a namespace."""
-        from webhook.kube.examination import examine  # late: it loads cryptography
+        from webhook.kube.doctor.examination import examine  # late: it loads cryptography
 
         return await examine(self._client, namespace, canary_namespace, now)
 

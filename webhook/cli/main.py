@@ -13,7 +13,7 @@ from pathlib import Path
 import click
 
 from webhook import __version__
-from webhook.cli.audit import audit
+from webhook.cli.audit.command import audit
 from webhook.cli.certs import certs
 from webhook.cli.demo import demo
 from webhook.cli.doctor import doctor

@@ -14,7 +14,7 @@ from webhook.runtime.process import stop_or_exit, unique_identity, user_agent
 from webhook.settings import Settings, read_settings
 
 if TYPE_CHECKING:
-    from webhook.kube.client import Client
+    from webhook.kube.api.client import Client
 
 
 class Process(Protocol):
@@ -100,7 +100,7 @@ def _run(make: Make, flags: dict[str, Any], program: str) -> int:
 
 
 async def _until_stopped(make: Make, settings: Settings, program: str) -> int:
-    from webhook.kube.connection import connect, own_namespace  # as above
+    from webhook.kube.api.connection import connect, own_namespace  # as above
 
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):

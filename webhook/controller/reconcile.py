@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from webhook.audit.ending import Standing, followed
+from webhook.audit.rejections.ending import Standing, followed
 from webhook.claims import claims_of
 from webhook.controller.intent import job_of
 from webhook.controller.observe import observe

@@ -4,8 +4,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Protocol
 
-from webhook.audit.batch import by_record, credible
-from webhook.audit.rejection import Rejected, fold
+from webhook.audit.rejections.batch import by_record, credible
+from webhook.audit.rejections.rejection import Rejected, fold
 from webhook.errors import UnreachableError
 from webhook.policy.objects import Deployment
 from webhook.policy.record import Record, RecordStatus

@@ -1,9 +1,9 @@
 """The real cluster behind the ports of webhooks and controller: copies, reads and writes in one."""
 
-from webhook.kube.client import Client
+from webhook.kube.api.client import Client
+from webhook.kube.api.pace import Pace
 from webhook.kube.copies import Changed, ControllerCopies, Poison, WebhookCopies
 from webhook.kube.gateway_kind import GatewayKind
-from webhook.kube.pace import Pace
 from webhook.kube.reads import ControllerReads, WebhookReads
 from webhook.kube.writes import Writes
 

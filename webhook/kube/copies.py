@@ -6,12 +6,12 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from webhook.errors import UnreachableError
-from webhook.kube import projections
-from webhook.kube.client import Client
-from webhook.kube.listing import Object
-from webhook.kube.pace import Pace
-from webhook.kube.projections import Obstacle
-from webhook.kube.reflector import Reflector
+from webhook.kube.api.client import Client
+from webhook.kube.api.pace import Pace
+from webhook.kube.informer import projections
+from webhook.kube.informer.listing import Object
+from webhook.kube.informer.projections import Obstacle
+from webhook.kube.informer.reflector import Reflector
 from webhook.kube.resources import CONFIG_MAPS, DEPLOYMENTS, GATEWAYS, JOBS, NAMESPACES, PODS, RECORDS, Resource
 from webhook.policy.gateway_resource import Gateway
 from webhook.policy.migration.job_views import Job

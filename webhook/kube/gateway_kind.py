@@ -6,7 +6,7 @@ from collections.abc import Callable
 import msgspec
 
 from webhook.errors import ClusterError
-from webhook.kube.client import Client
+from webhook.kube.api.client import Client
 from webhook.kube.resources import GATEWAYS
 from webhook.policy.gateway_resource import Gateway
 

@@ -9,13 +9,13 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
-from webhook.audit.batch import decode, encode
-from webhook.audit.rejection import Rejected
+from webhook.audit.rejections.batch import decode, encode
+from webhook.audit.rejections.rejection import Rejected
 from webhook.errors import ConflictError, NotFoundError
-from webhook.kube.client import Client
-from webhook.kube.listing import Object
-from webhook.kube.pace import Pace
-from webhook.kube.reflector import Reflector
+from webhook.kube.api.client import Client
+from webhook.kube.api.pace import Pace
+from webhook.kube.informer.listing import Object
+from webhook.kube.informer.reflector import Reflector
 from webhook.kube.resources import CONFIG_MAPS
 from webhook.policy.names import COMPONENT, MANAGED_BY, PRODUCT
 from webhook.policy.objects import ConfigMap

@@ -8,9 +8,9 @@ from typing import Any
 import msgspec
 
 from webhook.errors import ForbiddenError, NotFoundError, RejectedError
-from webhook.kube.client import Client
+from webhook.kube.api.client import Client
 from webhook.kube.copies import ControllerCopies
-from webhook.kube.projections import JOB_UID
+from webhook.kube.informer.projections import JOB_UID
 from webhook.kube.resources import (
     CONFIG_MAPS,
     DEPLOYMENTS,

@@ -8,8 +8,8 @@ from typing import Any, Final
 import msgspec
 
 from webhook.errors import ConflictError, NotFoundError
-from webhook.kube.client import Client
-from webhook.kube.listing import ACCEPT_METADATA_LIST, list_all, meta_of
+from webhook.kube.api.client import Client
+from webhook.kube.informer.listing import ACCEPT_METADATA_LIST, list_all, meta_of
 from webhook.kube.resources import Resource
 from webhook.policy.names import MANAGED_BY, PRODUCT
 

@@ -5,11 +5,11 @@ from typing import TypeVar
 
 import msgspec
 
-from webhook.audit.stock import Key, Stock, key_of, wanted_config_maps
+from webhook.audit.scan.stock import Key, Stock, key_of, wanted_config_maps
 from webhook.errors import ForbiddenError, NotFoundError
-from webhook.kube import projections
-from webhook.kube.client import JSON, Client
-from webhook.kube.listing import Object, decoded, list_all
+from webhook.kube.api.client import JSON, Client
+from webhook.kube.informer import projections
+from webhook.kube.informer.listing import Object, decoded, list_all
 from webhook.kube.resources import CONFIG_MAPS, DEPLOYMENTS, GATEWAYS, NAMESPACES, PODS, RECORDS, Resource
 from webhook.policy.gateway import deployment_of, gateway_container
 from webhook.policy.objects import ConfigMap, Deployment, Pod

@@ -8,9 +8,9 @@ from typing import Any
 import msgspec
 
 from webhook.errors import ConflictError, NotFoundError
-from webhook.kube.client import Client
+from webhook.kube.api.client import Client
 from webhook.kube.copies import ControllerCopies
-from webhook.kube.reflector import Reflector
+from webhook.kube.informer.reflector import Reflector
 from webhook.kube.resources import DEPLOYMENTS, GATEWAYS, JOBS, RECORDS, Resource
 from webhook.policy.gateway_resource import Gateway, MigrationStatus
 from webhook.policy.names import HELD, MIGRATED, RETRY

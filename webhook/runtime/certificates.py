@@ -14,14 +14,14 @@ from certs.choice import Recent, preferable
 from certs.renewal import Reason
 from webhook.certificate_metrics import ServedMetrics
 from webhook.errors import StartError
-from webhook.kube.certificate_settings import own_of
-from webhook.kube.certificates import leaf_in
-from webhook.kube.client import Client
-from webhook.kube.lease import steady
-from webhook.kube.pace import Pace
-from webhook.kube.reflector import Reflector
-from webhook.kube.registrations import KINDS, NAME, Registration, read
-from webhook.kube.secrets import LEAF, SECRETS, Secret, read_secret
+from webhook.kube.api.client import Client
+from webhook.kube.api.pace import Pace
+from webhook.kube.certificates.keeper import leaf_in
+from webhook.kube.certificates.registrations import KINDS, NAME, Registration, read
+from webhook.kube.certificates.secrets import LEAF, SECRETS, Secret, read_secret
+from webhook.kube.certificates.settings import own_of
+from webhook.kube.informer.reflector import Reflector
+from webhook.kube.lease.elector import steady
 from webhook.runtime.tls import Tls
 from webhook.settings import Settings
 

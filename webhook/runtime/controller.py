@@ -4,9 +4,9 @@ import asyncio
 from collections.abc import Sequence
 
 from webhook.admission.ops import Ops, OpsServer
-from webhook.audit.rejection import Rejected
-from webhook.audit.stock import Stock
-from webhook.audit.telling import notice_of
+from webhook.audit.rejections.rejection import Rejected
+from webhook.audit.rejections.telling import notice_of
+from webhook.audit.scan.stock import Stock
 from webhook.certificate_metrics import KeeperMetrics
 from webhook.controller.concerned import concerned, everything
 from webhook.controller.figures import figures
@@ -15,14 +15,14 @@ from webhook.controller.queue import Key, WorkQueue
 from webhook.controller.reconcile import Reconciler
 from webhook.controller.rejections import take_in
 from webhook.errors import ClusterError, NotLeadingError
-from webhook.kube.certificates import CertificateKeeper
-from webhook.kube.client import Client
+from webhook.kube.api.client import Client
+from webhook.kube.api.pace import Pace
+from webhook.kube.certificates.keeper import CertificateKeeper
 from webhook.kube.cluster import ControllerCluster
-from webhook.kube.event_object import Reference
-from webhook.kube.events import EventRecorder
-from webhook.kube.lease import Elector
+from webhook.kube.events.recorder import EventRecorder
+from webhook.kube.events.stored import Reference
+from webhook.kube.lease.elector import Elector
 from webhook.kube.outbox import Inbox, Received
-from webhook.kube.pace import Pace
 from webhook.kube.resources import DEPLOYMENTS, RECORDS
 from webhook.logs import logger, said
 from webhook.migration_metrics import ENDS, MigrationMetrics

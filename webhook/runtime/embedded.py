@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Literal
 
-from webhook.audit.rejection import Rejected, fold
+from webhook.audit.rejections.rejection import Rejected, fold
 from webhook.controller.concerned import concerned, everything
 from webhook.controller.reconcile import Reconciler
 from webhook.embedded.cluster import Key

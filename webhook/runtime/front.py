@@ -14,7 +14,7 @@ from webhook.admission.notes import Notes
 from webhook.admission.ops import Ops, OpsServer
 from webhook.admission.server import WebhookServer
 from webhook.audit.decisions import DecisionLog
-from webhook.audit.ledger import Ledger
+from webhook.audit.rejections.ledger import Ledger
 from webhook.errors import StartError
 from webhook.logs import logger
 from webhook.runtime.process import calm_collector

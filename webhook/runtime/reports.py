@@ -6,12 +6,12 @@ from collections.abc import Callable, Coroutine, Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from webhook.audit.openreports import Report, reports
-from webhook.audit.scan import scan
-from webhook.audit.stock import Stock
-from webhook.audit.survey import survey
+from webhook.audit.report.openreports import Report, reports
+from webhook.audit.report.survey import survey
+from webhook.audit.scan.scan import scan
+from webhook.audit.scan.stock import Stock
 from webhook.errors import ClusterError, ForbiddenError, NotLeadingError
-from webhook.kube.client import Client
+from webhook.kube.api.client import Client
 from webhook.kube.reports import POLICY_REPORTS, REPORTS, ReportWriter
 from webhook.logs import said
 

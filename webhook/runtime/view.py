@@ -6,10 +6,10 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Final
 
-from webhook.audit.html.report import SECURITY_POLICY, render
-from webhook.audit.scan import scan
-from webhook.audit.stock import Stock, key_of
-from webhook.audit.survey import survey
+from webhook.audit.report.html.report import SECURITY_POLICY, render
+from webhook.audit.report.survey import survey
+from webhook.audit.scan.scan import scan
+from webhook.audit.scan.stock import Stock, key_of
 from webhook.kube.copies import ControllerCopies
 from webhook.policy.names import GATEWAY_KIND, RECORD_KIND
 from webhook.policy.record import Mode

@@ -4,9 +4,9 @@ from datetime import timedelta
 
 from tests.policy.migration.test_failures import SECRET, SPELLINGS
 from tests.support.builders import IMAGE, NEXT_IMAGE, NOW
-from webhook.audit.finding import Finding, Rule
 from webhook.audit.history import Refusal
-from webhook.audit.scan import Coverage, Scan
+from webhook.audit.scan.finding import Finding, Rule
+from webhook.audit.scan.scan import Coverage, Scan
 from webhook.policy.record import Mode, RejectionDecision, RejectionEnd
 
 __all__ = ["HOSTILE", "NOW", "REFUSAL", "SCAN", "SECRET", "SPELLINGS", "hostile_refusal", "hostile_scan"]

@@ -6,8 +6,8 @@ from xml.etree import ElementTree
 import pytest
 
 from tests.audit.formats.examples import ENDED, HOSTILE, REFUSAL, SCAN, hostile_refusal, hostile_scan
-from webhook.audit.finding import Severity
 from webhook.audit.formats.junit import rejections_junit, scan_junit
+from webhook.audit.scan.finding import Severity
 from webhook.policy.record import RejectionDecision
 
 

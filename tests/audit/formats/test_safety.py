@@ -6,13 +6,13 @@ from tests.audit.formats.examples import HOSTILE, NOW, SECRET, SPELLINGS, hostil
 from tests.audit.stocks import found, stock, swapped
 from tests.support import builders as make
 from tests.support.builders import Manifest
-from webhook.audit.finding import Severity
 from webhook.audit.formats.document import rejections_document, scan_document
 from webhook.audit.formats.junit import rejections_junit, scan_junit
 from webhook.audit.formats.sarif import scan_sarif
 from webhook.audit.formats.separated import rejections_csv, scan_csv
-from webhook.audit.scan import Scan, scan
-from webhook.cli.audit_layout import rejections_table, scan_table
+from webhook.audit.scan.finding import Severity
+from webhook.audit.scan.scan import Scan, scan
+from webhook.cli.audit.layout import rejections_table, scan_table
 from webhook.policy.names import ENFORCE
 
 LARGEST = 64 * 1024

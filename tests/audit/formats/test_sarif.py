@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from tests.audit.formats.examples import HOSTILE, SCAN, hostile_scan
-from webhook.audit.finding import Rule
 from webhook.audit.formats.sarif import scan_sarif
-from webhook.audit.scan import Scan
+from webhook.audit.scan.finding import Rule
+from webhook.audit.scan.scan import Scan
 
 # Sections of the OASIS standard 2.1.0.
 LEVELS = {"none", "note", "warning", "error"}  # 3.27.10

@@ -7,7 +7,7 @@ import msgspec
 
 from webhook.audit.formats.rows import clean, coverage_row, finding_row, refusal_row
 from webhook.audit.history import Refusal
-from webhook.audit.scan import Scan
+from webhook.audit.scan.scan import Scan
 
 SCAN_SCHEMA = "schemagate.io/audit-scan/v1"
 REJECTIONS_SCHEMA = "schemagate.io/audit-rejections/v1"

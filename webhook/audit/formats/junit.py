@@ -4,10 +4,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from xml.etree import ElementTree
 
-from webhook.audit.finding import Finding, Severity
 from webhook.audit.formats.rows import clean
 from webhook.audit.history import Refusal
-from webhook.audit.scan import Scan
+from webhook.audit.scan.finding import Finding, Severity
+from webhook.audit.scan.scan import Scan
 from webhook.policy.record import RejectionDecision
 
 _STOPPED = frozenset({RejectionDecision.DENIED, RejectionDecision.HELD, None})

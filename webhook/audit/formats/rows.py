@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import fields
 
-from webhook.audit.finding import Finding
 from webhook.audit.history import Refusal
-from webhook.audit.scan import Coverage
+from webhook.audit.scan.finding import Finding
+from webhook.audit.scan.scan import Coverage
 from webhook.policy.decision import MESSAGE_LIMIT, printable
 
 Cell = str | int | bool | None

@@ -8,9 +8,9 @@ from urllib.parse import quote
 import msgspec
 
 from webhook import __version__
-from webhook.audit.finding import Finding, Rule, Severity
 from webhook.audit.formats.rows import clean
-from webhook.audit.scan import Scan
+from webhook.audit.scan.finding import Finding, Rule, Severity
+from webhook.audit.scan.scan import Scan
 
 _SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 _LEVELS: Mapping[Severity, str] = {

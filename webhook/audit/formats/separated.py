@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from webhook.audit.formats.rows import Cell, Row, finding_row, refusal_row
 from webhook.audit.history import Refusal
-from webhook.audit.scan import Scan
+from webhook.audit.scan.scan import Scan
 
 # What begins so is a formula to a spreadsheet, in full width too (OWASP, CSV Injection).
 _FORMULA = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")

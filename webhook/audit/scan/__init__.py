@@ -1,0 +1,1 @@
+"""What is wrong with Gateways as they are stored."""

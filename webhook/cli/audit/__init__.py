@@ -1,0 +1,1 @@
+"""``schemagate audit``: scan, rejections and report."""

@@ -1,0 +1,1 @@
+"""The leader's work on our Secrets and webhook configurations."""

@@ -1,0 +1,1 @@
+"""Events: told once, alike ones counted, within a budget."""

@@ -1,0 +1,1 @@
+"""Copies of what a cluster stores, kept by list and watch."""
