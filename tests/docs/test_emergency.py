@@ -42,7 +42,7 @@ def test_links_lead_to_its_own_sections() -> None:
 
 
 def test_every_block_of_commands_is_run_by_a_test() -> None:
-    live = README.parent / "tests" / "live"
+    live = README.parent / "tests" / "live" / "apart"
     tests = "".join(
         (live / name).read_text(encoding="utf-8") for name in ("test_emergency.py", "test_uninstall.py")
     )

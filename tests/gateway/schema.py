@@ -1,8 +1,10 @@
 """The schema of one Gateway, as somebody sees it who may do everything with its database."""
 
+from typing import Final
+
 from tests.gateway.database import Console
 
-HOLDER = "ssg-7c5d8 (10.0.3.17)"
+HOLDER: Final = "ssg-7c5d8 (10.0.3.17)"
 
 
 class Schema:
@@ -24,6 +26,10 @@ class Schema:
     def create(self) -> None:
         """Make the database, with nothing in it."""
         self._console.ask(f"CREATE DATABASE {self.name}")
+
+    def drop(self) -> None:
+        """Remove the database, with all that is in it."""
+        self._console.ask(f"DROP DATABASE {self.name}")
 
     def version(self) -> str:
         """Give the version that the schema says it has."""

@@ -3,24 +3,19 @@
 import asyncio
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
 
 import pytest
 
 from tests.controlplane.client import Client
-from tests.controlplane.objects import GATEWAYS, install, stock
 from tests.gateway import image as images
 from tests.gateway.database import Console, Database
 from tests.gateway.schema import Schema
-from tests.live.deployed import MANIFESTS, Deployed
 from tests.live.test_cli import Person
 from tests.live.world import World
-from tests.node import machine, pods
+from tests.node import machine
 from tests.node.cluster import NodeCluster
 from tests.node.migrations.fleet import Fleet
-
-_OVERLAY: Final = str(MANIFESTS / "overlays" / "self-managed")
-_DEFINITION: Final = f"/apis/apiextensions.k8s.io/v1/customresourcedefinitions/{GATEWAYS}"
+from tests.node.migrations.installed import install_product, remove_product
 
 
 @pytest.fixture(scope="package")
@@ -49,27 +44,11 @@ def console(database: Database) -> Iterator[Console]:
 def installed(cluster: NodeCluster, image: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Have the product run beside the operator's kind of Gateways; afterwards nothing of either is left."""
     folder = tmp_path_factory.mktemp("installed")
-
-    async def begin() -> None:
-        async with Client(cluster.api_url, cluster.client_context) as admin:
-            await install(admin, stock())
-            installation = Deployed(cluster, admin, folder)
-            applied = await installation.kubectl("apply", "-k", _OVERLAY)
-            assert applied.code == 0, applied
-            await pods.rolled_out(installation)
-
-    async def end() -> None:
-        async with Client(cluster.api_url, cluster.client_context) as admin:
-            installation = Deployed(cluster, admin, folder)
-            await installation.kubectl("delete", "--ignore-not-found", "--wait=false", "-k", _OVERLAY)
-            await pods.nothing_left(installation)
-            await admin.delete(_DEFINITION)
-
     try:
-        asyncio.run(begin())
+        asyncio.run(install_product(cluster, folder))
         yield
     finally:
-        asyncio.run(end())
+        asyncio.run(remove_product(cluster, folder))
 
 
 @pytest.fixture

@@ -25,11 +25,12 @@ PATIENCE: Final = 180
 
 
 class Fleet:
-    """Pods of one Deployment, which a test creates in a namespace and on a schema of its own."""
+    """Pods of one Deployment, called ``name``, which a test creates in a namespace and on a schema of its own."""
 
     def __init__(self, world: World, schema: Schema, url: str, person: Person) -> None:
         """Take the namespace, the schema with the JDBC URL by which pods reach it, and somebody with the CLI."""
         self.world, self.schema, self.url, self._person = world, schema, url, person
+        self.name = NAME
 
     async def secret(self, name: str, **content: str) -> None:
         """Create a Secret."""
@@ -67,7 +68,7 @@ class Fleet:
         """Run schemagate as a person does, for this Gateway."""
         verb, *options = command
         program = str(Path(sys.executable).with_name("schemagate"))
-        argv = (program, verb, NAME, "-n", self.world.namespace, *options)
+        argv = (program, verb, self.name, "-n", self.world.namespace, *options)
         async with self._person.starts(*argv) as process:
             out, err = await asyncio.wait_for(process.communicate(), seconds)
         assert process.returncode is not None
@@ -79,23 +80,23 @@ class Fleet:
 
     async def failure(self) -> dict[str, str]:
         """Give class and message of the migration that failed."""
-        found = (await self.world.record(NAME))["status"]["failure"]
+        found = (await self.world.record(self.name))["status"]["failure"]
         return {name: found[name] for name in ("class", "message")}
 
-    async def rolls_out(self, version: str, name: str = NAME) -> None:
+    async def rolls_out(self, version: str) -> None:
         """Set the image, and wait until all pods run it, none of which has touched Liquibase."""
-        await self.world.set_image(name, NAMES[version])
-        await self.skipped(version, name)
+        await self.world.set_image(self.name, NAMES[version])
+        await self.skipped(version)
 
-    async def skipped(self, version: str, name: str = NAME) -> None:
+    async def skipped(self, version: str) -> None:
         """Wait until all pods run a version, and have each say that it started in skip, on the schema as it is."""
-        replicas = (await self.world.settled(name, PATIENCE))["spec"]["replicas"]
-        answers = [await answer(pod) for pod in await self.world.pods(name)]
+        replicas = (await self.world.settled(self.name, PATIENCE))["spec"]["replicas"]
+        answers = [await answer(pod) for pod in await self.world.pods(self.name)]
         assert answers == [{"version": version, "schema": self.schema.version(), "mode": "skip"}] * replicas
 
     async def starts(self, version: str) -> None:
         """Set the image, and wait until all replicas of it are there, running or not."""
-        replicas = (await self.world.set_image(NAME, NAMES[version]))["spec"]["replicas"]
+        replicas = (await self.world.set_image(self.name, NAMES[version]))["spec"]["replicas"]
 
         async def there() -> bool:
             return bool(len(await self.of(version)) == replicas)
@@ -104,7 +105,7 @@ class Fleet:
 
     async def of(self, version: str) -> list[Manifest]:
         """Give the pods of a version that are not on their way out."""
-        found = await self.world.pods(NAME)
+        found = await self.world.pods(self.name)
         return [pod for pod in found if pod["spec"]["containers"][0]["image"] == NAMES[version]]
 
     async def says(self, version: str, text: str, count: int) -> list[str]:

@@ -1,0 +1,33 @@
+"""The product on the node, for as long as a test or a module wants it."""
+
+from pathlib import Path
+from typing import Final
+
+from tests.controlplane.client import Client
+from tests.controlplane.objects import GATEWAYS, install, stock
+from tests.live.deployed import MANIFESTS, Deployed
+from tests.node import pods
+from tests.node.cluster import NodeCluster
+
+_OVERLAY: Final = str(MANIFESTS / "overlays" / "self-managed")
+_DEFINITION: Final = f"/apis/apiextensions.k8s.io/v1/customresourcedefinitions/{GATEWAYS}"
+
+
+async def install_product(cluster: NodeCluster, folder: Path) -> None:
+    """Install the kind of the operator's Gateways, and the product; its pods are ready afterwards."""
+    async with Client(cluster.api_url, cluster.client_context) as admin:
+        await install(admin, stock())
+        installation = Deployed(cluster, admin, folder)
+        applied = await installation.kubectl("apply", "-k", _OVERLAY)
+        assert applied.code == 0, applied
+        await pods.rolled_out(installation)
+
+
+async def remove_product(cluster: NodeCluster, folder: Path) -> None:
+    """Take both away, whatever there is of them, and wait until nothing of ours is left."""
+    async with Client(cluster.api_url, cluster.client_context) as admin:
+        installation = Deployed(cluster, admin, folder)
+        await installation.kubectl("delete", "--ignore-not-found", "--wait=false", "-k", _OVERLAY)
+        await pods.nothing_left(installation)
+        if await admin.exists(_DEFINITION):
+            await admin.delete(_DEFINITION)

@@ -1,0 +1,90 @@
+"""What five pods of a new version do and take, without schemagate and with it: one run on one machine.
+
+The test prints the table of `docs/measured.md`. It asserts what they do with the lock, and no time.
+"""
+
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+
+from tests.gateway.database import Console
+from tests.gateway.image import NAMES
+from tests.gateway.standin import NEW, OLD, SLOW
+from tests.node.cluster import NodeCluster
+from tests.node.migrations.fleet import FIVE, NAME, PATIENCE, Fleet
+from tests.node.migrations.installed import install_product, remove_product
+from tests.node.migrations.lock_log import LockUse, lock_log
+from webhook.policy.names import EXTRA_JAVA_ARGS
+
+pytestmark = pytest.mark.timeout(900)
+CHANGESET = 20
+"""Seconds that the version's longest changeset takes: enough for every pod to find the lock held."""
+
+
+async def test_five_pods_fight_for_the_lock_without_and_leave_it_to_one_job_with(
+    cluster: NodeCluster,
+    image: str,
+    fleet: Fleet,
+    console: Console,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    world, schema = fleet.world, fleet.schema
+    await fleet.deploy(OLD, settings={EXTRA_JAVA_ARGS: f"-Dslow.seconds={CHANGESET}"})
+    with lock_log(console) as log:
+        await world.set_image(NAME, NAMES[SLOW])
+        await world.settled(NAME, PATIENCE)
+        alone, alone_seconds = log.used(), await start_up(fleet)
+        assert schema.version() == NEW
+        assert 1 < alone.taken <= FIVE
+        assert alone.asked >= FIVE
+
+        # Back to where it began.
+        schema.drop()
+        await world.set_image(NAME, NAMES[OLD])
+        await world.settled(NAME, PATIENCE)
+        try:
+            await install_product(cluster, tmp_path)
+            await world.write_record(NAME)
+            await world.reaches("Complete", NAME, NAMES[OLD], PATIENCE)
+            log.empty()
+            done = await fleet.migrates(SLOW)
+            assert done.code == 0, done
+            by_job = log.used()
+            assert (by_job.asked, by_job.taken) == (1, 1)
+            (job,) = await world.jobs()
+            log.empty()
+            await fleet.rolls_out(SLOW)
+            assert log.used() == LockUse(asked=0, taken=0, statements=0)
+        finally:
+            await remove_product(cluster, tmp_path)
+    took = seconds(job["status"]["startTime"], job["status"]["completionTime"])
+    lines = [
+        "| | without | with |",
+        "|---|---|---|",
+        f"| the migration's Job, before the rollout | | {took:.0f} s |",
+        f"| five pods, from the first one's creation until all are ready | {alone_seconds:.0f} s "
+        f"| {await start_up(fleet):.0f} s |",
+        f"| asked for the lock | {alone.asked} times | {by_job.asked} time, by the Job |",
+        f"| took it | {alone.taken} times | {by_job.taken} time, by the Job |",
+    ]
+    with capsys.disabled():
+        print("", *lines, sep="\n")
+
+
+async def start_up(fleet: Fleet) -> float:
+    """Give the seconds from the creation of the first pod until the last was ready, by what the cluster says."""
+    pods = await fleet.of(SLOW)
+    assert len(pods) == FIVE
+    ready = [
+        each["lastTransitionTime"]
+        for pod in pods
+        for each in pod["status"]["conditions"]
+        if each["type"] == "Ready"
+    ]
+    return seconds(min(pod["metadata"]["creationTimestamp"] for pod in pods), max(ready))
+
+
+def seconds(begin: str, end: str) -> float:
+    return (datetime.fromisoformat(end) - datetime.fromisoformat(begin)).total_seconds()
