@@ -110,6 +110,10 @@ class Settings(BaseSettings):
     report_seconds: Annotated[
         float, Field(ge=0.1, le=3600, description="least time between two writes of a namespace's policy report")
     ] = 30.0
+    scan_seconds: Annotated[
+        float,
+        Field(ge=0, le=86_400, description="how often the leader scans all Gateways and their pods; 0: never"),
+    ] = 600.0
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"], Field(description="least level that is logged")
     ] = "info"

@@ -4,7 +4,7 @@ No label names a namespace, object, user or hash.
 """
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
@@ -170,9 +170,20 @@ class ControllerTelemetry:
             "Rejections that fitted no stored Deployment.",
             registry=self.registry,
         )
+        self._findings = Gauge(
+            "schemagate_findings",
+            "What the last scan in the background found, in the replica that leads. Label: rule.",
+            ["rule"],
+            registry=self.registry,
+        )
         self.queue_depth = Gauge(
             "schemagate_workqueue_depth", "Deployments that wait to be looked at.", registry=self.registry
         )
+
+    def found(self, by_rule: Mapping[str, int]) -> None:
+        """Say how many findings each rule has."""
+        for rule, number in by_rule.items():
+            self._findings.labels(rule).set(number)
 
     def reconciling(self) -> AbstractContextManager[object]:
         """Measure one look."""

@@ -35,9 +35,9 @@ async def test_a_label_alone_makes_nobodys_pod_one_of_the_job(tmp_path: Path) ->
         assert api.asked[0].query == {"labelSelector": "batch.kubernetes.io/controller-uid=j-1"}
 
 
-def text() -> Step:
+def text(log: str = LOG) -> Step:
     async def step(_: web.BaseRequest) -> web.StreamResponse:
-        return web.Response(text=LOG)
+        return web.Response(text=log)
 
     return step
 
@@ -76,6 +76,15 @@ async def test_the_log_of_the_container_that_migrates(
         assert await Reads(client).pod_log("team-a", "p") == log
         assert [one.query.get("container") for one in api.asked] == asked
         assert api.asked[0].query["tailLines"] == "200"
+
+
+async def test_of_a_long_log_the_end_is_kept(tmp_path: Path) -> None:
+    """The kubelet is not asked to cut it: it would leave out the end (``tests/node/migrations/test_logs.py``)."""
+    lines = "".join(f"{number:05}{'x' * 16_000}\n" for number in range(200))
+    async with serving([text(lines)]) as api, client_of(api, tmp_path) as client:
+        found = await Reads(client).pod_log("team-a", "p")
+        assert found == lines[-64 * 1024 :]
+        assert int(api.asked[0].query["limitBytes"]) > len(lines)
 
 
 ASKED = {

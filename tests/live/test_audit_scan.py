@@ -1,7 +1,9 @@
 """``schemagate audit`` on a real cluster: one of each finding and nothing else, rejections from its audit log."""
 
+import asyncio
 import copy
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ from webhook.policy.names import MODE_PROPERTY
 TOO_OLD = "docker.io/caapim/gateway:11.1.3"
 HAMPERED = ("fine", "warned", "drift", "modes", "one", "two", "invalid", "failed")
 """Gateways with a record each, which all start well."""
+UNGOVERNED = re.compile(r'^schemagate_findings{rule="Ungoverned"} [1-9]', re.MULTILINE)
 KINDS = {
     "ConfigMap": "v1",
     "Deployment": "apps/v1",
@@ -110,6 +113,21 @@ async def test_one_of_each_is_found_and_nothing_else(
     file.write_text(json.dumps({"apiVersion": "v1", "kind": "List", "items": items}))
     again, offline = await scanned(person, "--objects", str(file))
     assert (again, offline["findings"], offline["total"]) == (1, document["findings"], total)
+
+
+async def test_the_leader_scans_too_with_its_own_rights(world: World, no_controller: Installation) -> None:
+    for document in of_its_own(world, "bare"):
+        await world.create(document)
+    leader = no_controller.start("controller", scan_seconds=0.5)
+
+    async def counted() -> bool:
+        return UNGOVERNED.search(await asyncio.to_thread(leader.metrics)) is not None
+
+    try:
+        await until(counted, what="the leader's scan")
+    finally:
+        leader.component.stop()
+    assert "scan_" not in leader.component.log.read_text()  # nothing that it could not read
 
 
 async def test_who_may_read_little_is_told_what_is_missing(

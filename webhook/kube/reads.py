@@ -30,8 +30,11 @@ from webhook.policy.objects import ConfigMap, Pod, UserInfo
 from webhook.policy.record import Record
 
 Manifest = Mapping[str, Any]
-_LOG_BYTES = 64 * 1024
+_LOG_KEPT = 64 * 1024
 _LOG_LINES = 200
+# A kubelet counts lines from the end, and then leaves out what follows this many bytes: the end, which tells most.
+# So it has to be more than all of them, of which a container runtime (CRI) makes none longer than 16 KiB.
+_LOG_BYTES = _LOG_LINES * 20 * 1024
 _KEPT = 2048
 _EVENTS = 100
 
@@ -102,7 +105,7 @@ class Reads:
         return msgspec.json.decode(raw, type=_JobEvents).items or ()
 
     async def pod_log(self, namespace: str, name: str) -> str:
-        """Give the end of the log of a pod's migrating container, empty when there is none to be had.
+        """Give the end of the log of a pod's migrating container, 64 KiB at most, empty when there is none.
 
         It is ours by its name. The Job of an operator or chart calls it otherwise: then it is the first.
         """
@@ -125,7 +128,7 @@ class Reads:
         query |= {"container": container} if container else {}
         path = PODS.path(namespace, name, "log")
         raw = await self._client.request("GET", path, query=query, accept="*/*", timeout=5.0)
-        return raw.decode("utf-8", "replace")
+        return raw[-_LOG_KEPT:].decode("utf-8", "replace")
 
 
 class WebhookReads(Reads):

@@ -1,4 +1,4 @@
-"""All that the scan looks at, read from an API server with a person's rights, once, in pages."""
+"""All that the scan looks at, read from an API server once, in pages: a person's command, or the leader."""
 
 from collections.abc import Callable, Iterable
 from typing import TypeVar

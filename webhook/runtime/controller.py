@@ -24,6 +24,7 @@ from webhook.kube.events.stored import Reference
 from webhook.kube.lease.elector import Elector
 from webhook.kube.outbox import Inbox, Received
 from webhook.kube.resources import DEPLOYMENTS, RECORDS
+from webhook.kube.stocktaking import take_stock
 from webhook.logs import logger, said
 from webhook.migration_metrics import ENDS, MigrationMetrics
 from webhook.policy.migration.notices import Notice
@@ -33,6 +34,7 @@ from webhook.policy.record import Evidence, Phase, Record, RecordStatus
 from webhook.runtime.intake import Intake
 from webhook.runtime.process import calm_collector, utc_now
 from webhook.runtime.reports import PolicyReports
+from webhook.runtime.scans import BackgroundScan
 from webhook.runtime.view import AuditView, stock_of
 from webhook.settings import Settings
 from webhook.telemetry import ControllerTelemetry
@@ -96,6 +98,13 @@ class ControllerProcess:
             now=utc_now,
             log=self._log,
         )
+        self._scan = BackgroundScan(
+            lambda: take_stock(client, default_mode=settings.default_mode),
+            self.telemetry.found,
+            seconds=settings.scan_seconds,
+            now=utc_now,
+            log=self._log,
+        )
         view = AuditView(self._stock, settings.context or client.server, utc_now) if settings.view else None
         self.ops = OpsServer(Ops(self._missing, self.telemetry.exposition, view))
         self._leads = False
@@ -137,6 +146,8 @@ class ControllerProcess:
                 group.create_task(self._resync())
                 group.create_task(self._measure())
                 group.create_task(self._reports.run())
+                if self._settings.scan_seconds:
+                    group.create_task(self._scan.run())
                 if self._settings.certificates != "files":
                     group.create_task(self._certificates.run())
                 group.create_task(self.cluster.kind.follow(self._look_at_everything))

@@ -10,7 +10,6 @@ from tests.node import pods
 from tests.node.cluster import NodeCluster
 
 _OVERLAY: Final = str(MANIFESTS / "overlays" / "self-managed")
-_DEFINITION: Final = f"/apis/apiextensions.k8s.io/v1/customresourcedefinitions/{GATEWAYS}"
 
 
 async def install_product(cluster: NodeCluster, folder: Path) -> None:
@@ -24,10 +23,10 @@ async def install_product(cluster: NodeCluster, folder: Path) -> None:
 
 
 async def remove_product(cluster: NodeCluster, folder: Path) -> None:
-    """Take both away, whatever there is of them, and wait until nothing of ours is left."""
+    """Take both away, whatever there is of them, and wait until neither is there any more."""
     async with Client(cluster.api_url, cluster.client_context) as admin:
         installation = Deployed(cluster, admin, folder)
         await installation.kubectl("delete", "--ignore-not-found", "--wait=false", "-k", _OVERLAY)
         await pods.nothing_left(installation)
-        if await admin.exists(_DEFINITION):
-            await admin.delete(_DEFINITION)
+        gone = await installation.kubectl("delete", "crd", GATEWAYS, "--ignore-not-found")
+        assert gone.code == 0, gone
