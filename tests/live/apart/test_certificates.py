@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from ipaddress import IPv4Address
 from pathlib import Path
-from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
@@ -37,13 +36,6 @@ from webhook.policy.names import ROTATE
 pytestmark = pytest.mark.timeout(400)
 
 CALLS, CLIENTS = 5000, 8
-
-
-@pytest.fixture(scope="module")
-def plane(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """A control plane of this module's own: the configurations are one to a cluster."""
-    with ControlPlane(tmp_path_factory.mktemp("certificates")) as running:
-        yield running
 
 
 @pytest.fixture

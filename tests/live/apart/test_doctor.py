@@ -5,7 +5,7 @@ import base64
 import copy
 import json
 import signal
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -80,13 +80,6 @@ class Site:
         version = (await self.admin.get(path))["metadata"]["resourceVersion"]
         before["metadata"]["resourceVersion"] = version
         await self.admin.put(path, before)
-
-
-@pytest.fixture(scope="module")
-def plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
-    """A control plane of this module's own: what is installed here is one to a cluster."""
-    with ControlPlane(tmp_path_factory.mktemp("doctor")) as running:
-        yield running
 
 
 @pytest.fixture

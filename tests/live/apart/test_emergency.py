@@ -2,7 +2,6 @@
 
 import re
 import time
-from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ from tests.controlplane.cluster import ControlPlane
 from tests.live.faults import tell
 from tests.live.fence import deployment
 from tests.live.pages import Page, Reader
-from tests.live.standing import Standing, standing
+from tests.live.standing import Standing
 from tests.live.world import NEW, NEWER, OLD, Manifest, World, skips
 from webhook.policy.names import HELD
 
@@ -23,19 +22,6 @@ CONFIGURATIONS = "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigu
 BREAK_GLASS = "Let one rollout through"
 SECONDS = 30
 SLOW = f"{NEW}-slow"
-
-
-@pytest.fixture(scope="module")
-def plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
-    """A control plane of this module's own: no other test can do without the webhooks."""
-    with ControlPlane(tmp_path_factory.mktemp("emergency")) as running:
-        yield running
-
-
-@pytest.fixture
-async def site(plane: ControlPlane) -> AsyncIterator[Standing]:
-    async with standing(plane) as made:
-        yield made
 
 
 @pytest.fixture

@@ -1,7 +1,7 @@
 """The overlays on a real API server: applied as the docs say, running as they say, gone when they are deleted."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
 
@@ -26,13 +26,6 @@ RESTRICTED = {
     # A Deployment is not refused for the pods that it will not get: this tells of it.
     "pod-security.kubernetes.io/warn": "restricted",
 }
-
-
-@pytest.fixture(scope="module")
-def plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
-    """A control plane of this module's own: what is installed here is one to a cluster."""
-    with ControlPlane(tmp_path_factory.mktemp("install")) as running:
-        yield running
 
 
 @pytest.fixture

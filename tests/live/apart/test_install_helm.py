@@ -2,7 +2,7 @@
 
 import base64
 import shutil
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -19,13 +19,6 @@ RECORDS = "/apis/schemagate.io/v1alpha1/namespaces/default/gatewaymigrations"
 VALIDATING = f"{CONFIGURATIONS}/validatingwebhookconfigurations/schemagate"
 BUNDLE = base64.b64encode(b"what the controller wrote").decode()
 GONE = f"/api/v1/namespaces/{NAMESPACE}/services/schemagate-gone"
-
-
-@pytest.fixture(scope="module")
-def plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
-    """A control plane of this module's own: what is installed here is one to a cluster."""
-    with ControlPlane(tmp_path_factory.mktemp("install-helm")) as running:
-        yield running
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """The page on operations: records from a backup, and a database from one, by its commands as they stand there."""
 
-from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
@@ -8,26 +7,13 @@ import pytest
 from tests.controlplane.client import until
 from tests.controlplane.cluster import ControlPlane
 from tests.live.pages import Page, Reader
-from tests.live.standing import Standing, standing
+from tests.live.standing import Standing
 from tests.live.test_quickstart import plain_gateway
 from tests.live.world import NEW, OLD, World
 from webhook.policy.names import ENFORCE, MODE_LIQUIBASE_ONLY_WITH_UNLOCK, MODE_PROPERTY
 
 pytestmark = pytest.mark.timeout(300)
 PAGE = Page("operations.md")
-
-
-@pytest.fixture(scope="module")
-def plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
-    """A control plane of this module's own: its commands are about all records."""
-    with ControlPlane(tmp_path_factory.mktemp("operations")) as running:
-        yield running
-
-
-@pytest.fixture
-async def site(plane: ControlPlane) -> AsyncIterator[Standing]:
-    async with standing(plane) as made:
-        yield made
 
 
 @pytest.fixture

@@ -37,13 +37,6 @@ SLOW = f"{NEW}-slow"
 
 
 @pytest.fixture(scope="module")
-def plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
-    """A control plane of this module's own: the lock holds for all namespaces."""
-    with ControlPlane(tmp_path_factory.mktemp("second-lock")) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
 def installed(plane: ControlPlane) -> Iterator[Standing]:
     """An installation with the lock on it, as people install that."""
 

@@ -1,6 +1,5 @@
 """Taking schemagate away, in the order of the page and in the wrong one: nothing stays, nothing is held."""
 
-from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
@@ -10,7 +9,7 @@ from tests.controlplane.client import ApiError, Client, until
 from tests.controlplane.cluster import ControlPlane
 from tests.live.installation import MANIFESTS
 from tests.live.pages import Page, Reader
-from tests.live.standing import Standing, standing
+from tests.live.standing import Standing
 from tests.live.world import NEW, NEWER, OLD, World
 from webhook.policy.names import ENFORCE, HELD
 
@@ -20,19 +19,6 @@ SECTION = "Take schemagate away"
 ADMISSION = "/apis/admissionregistration.k8s.io/v1"
 RECORDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/gatewaymigrations.schemagate.io"
 SLOW = f"{NEW}-slow"
-
-
-@pytest.fixture(scope="module")
-def plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
-    """A control plane of this module's own, which schemagate is taken away from."""
-    with ControlPlane(tmp_path_factory.mktemp("uninstall")) as running:
-        yield running
-
-
-@pytest.fixture
-async def site(plane: ControlPlane) -> AsyncIterator[Standing]:
-    async with standing(plane) as made:
-        yield made
 
 
 @pytest.fixture
