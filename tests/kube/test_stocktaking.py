@@ -126,3 +126,29 @@ async def test_a_deployment_that_cannot_be_looked_into_is_told(tmp_path: Path) -
     async with cluster(tmp_path, *healthy(), bad) as (client, _):
         taken = await take_stock(client)
     assert [(item.rule, item.name) for item in scan(taken, NOW).findings] == [(Rule.UNREADABLE, "bad")]
+
+
+BROKEN: dict[str, Manifest] = {
+    "a Gateway of a laxer definition": {
+        "apiVersion": "security.brcmlabs.com/v1",
+        "kind": "Gateway",
+        "metadata": {"namespace": "team-a", "name": "broken"},
+        "spec": {"app": {"management": {"database": {"migrationJob": {"enabled": "yes"}}}}},
+    },
+    "a record of another version": {
+        "apiVersion": "schemagate.io/v1alpha1",
+        "kind": "GatewayMigration",
+        "metadata": {"namespace": "team-a", "name": "broken"},
+        "spec": {"mode": "Someday"},
+    },
+}
+
+
+@pytest.mark.parametrize("what", BROKEN)
+async def test_an_object_that_cannot_be_read_hides_no_other(what: str, tmp_path: Path) -> None:
+    broken = BROKEN[what]
+    its_own = make.deployment(metadata={"name": "broken"})
+    async with cluster(tmp_path, *healthy(), its_own, broken) as (client, _):
+        found = await take_stock(client)
+    assert found.unread == {f"{broken['kind']} team-a/broken"}
+    assert [item.metadata.name for item in found.deployments] == ["ssg"]

@@ -3,10 +3,13 @@
 import asyncio
 import dataclasses
 from collections.abc import Mapping
+from datetime import timedelta
 
 import pytest
 from structlog.testing import capture_logs
 
+from tests.audit import stocks
+from tests.audit.scan.test_rules import paused
 from tests.support.builders import NOW
 from tests.support.surveys import gateway, stock
 from webhook.audit.scan.finding import Rule
@@ -23,7 +26,8 @@ class Rig:
         self.stock: Stock | Exception = stock([], [])
         self.told: list[Mapping[str, int]] = []
         self.seen = asyncio.Event()
-        self.scan = BackgroundScan(self._take, self._found, seconds=0.01, now=lambda: NOW, log=logger())
+        self.now = NOW
+        self.scan = BackgroundScan(self._take, self._found, seconds=0.01, now=lambda: self.now, log=logger())
 
     def _found(self, by_rule: Mapping[str, int]) -> None:
         self.told.append(by_rule)
@@ -92,6 +96,22 @@ async def test_a_scan_that_cannot_look_says_so_and_leaves_the_figures(rig: Rig) 
     assert [entry["event"] for entry in logs] == ["scan_failed"]
     assert "hunter2" not in str(logs)
     assert rig.told[-1][Rule.UNGOVERNED] == 1
+
+
+async def test_a_scan_that_breaks_costs_the_leader_nothing(rig: Rig) -> None:
+    rig.stock = ValueError("unheard of")
+    with capture_logs() as logs:
+        await rig.scan.step()
+    assert [entry["event"] for entry in logs] == ["scan_failed"]
+
+
+async def test_a_message_that_counts_hours_is_told_once(rig: Rig) -> None:
+    rig.stock = stocks.stock(*paused("2026-11-22T10:00:00Z"))
+    with capture_logs() as logs:
+        for hours in (0, 3):
+            rig.now = NOW + timedelta(hours=hours)
+            await rig.scan.step()
+    assert [entry["rule"] for entry in logs] == ["HeldForLong"]
 
 
 async def test_what_may_not_be_read_is_told_once(rig: Rig) -> None:

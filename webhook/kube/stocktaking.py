@@ -6,13 +6,13 @@ from typing import TypeVar
 import msgspec
 
 from webhook.audit.scan.stock import Key, Stock, key_of, wanted_config_maps
-from webhook.errors import ForbiddenError, NotFoundError
+from webhook.errors import ForbiddenError, InvalidObjectError, NotFoundError
 from webhook.kube.api.client import JSON, Client
 from webhook.kube.informer import projections
 from webhook.kube.informer.listing import Object, decoded, list_all
 from webhook.kube.resources import CONFIG_MAPS, DEPLOYMENTS, GATEWAYS, NAMESPACES, PODS, RECORDS, Resource
 from webhook.policy.gateway import deployment_of, gateway_container
-from webhook.policy.objects import ConfigMap, Deployment, Pod
+from webhook.policy.objects import ConfigMap, Deployment, Pod, View
 from webhook.policy.record import Mode
 
 T = TypeVar("T")
@@ -23,14 +23,16 @@ _PAGE_SECONDS = 30.0
 async def take_stock(client: Client, namespace: str = "", default_mode: Mode = Mode.REJECT) -> Stock:
     """Read the Gateways of a namespace, of all when it is empty, and what is about them.
 
-    What the person may not read is named in ``unread``; of a kind that is not served there is nothing. Raises
-    ForbiddenError where not even Deployments or records may be read, other ClusterErrors as they come.
+    What may not be read is named in ``unread``, and so is an object that cannot be, whose Gateway is left out; of
+    a kind that is not served there is nothing. Raises ForbiddenError where not even Deployments or records may be
+    read, other ClusterErrors as they come.
     """
     reader = _Reader(client, namespace)
     deployments = await reader.listed(DEPLOYMENTS, _deployment)
     records = await reader.listed(RECORDS, projections.record)
     gateways = await reader.allowed(GATEWAYS, projections.gateway)
     namespaces = await reader.allowed(NAMESPACES, projections.namespace)
+    deployments = [item for item in deployments if key_of(item.metadata) not in reader.left_out]
     names = {key_of(item.metadata) for item in deployments}
     pods = await reader.pods(names)
     return Stock(
@@ -45,6 +47,15 @@ async def take_stock(client: Client, namespace: str = "", default_mode: Mode = M
     )
 
 
+class _Name(View, frozen=True):
+    namespace: str = ""
+    name: str = ""
+
+
+class _Named(View, frozen=True):
+    metadata: _Name = _Name()
+
+
 class _Reader:
     """Lists with a memory of what it was not allowed to."""
 
@@ -52,6 +63,7 @@ class _Reader:
         self._client = client
         self._namespace = namespace
         self.unread: set[str] = set()
+        self.left_out: set[Key] = set()
 
     async def listed(
         self, resource: Resource, keep: Callable[[Object], T | None], namespace: str | None = None
@@ -60,7 +72,14 @@ class _Reader:
         found: list[T] = []
 
         def take(items: list[msgspec.Raw]) -> None:
-            found.extend(kept for item in items if (kept := keep(item)) is not None)
+            for item in items:
+                try:
+                    kept = keep(item)
+                except (msgspec.MsgspecError, InvalidObjectError, RecursionError):
+                    self._cannot_read(resource, item)
+                    continue
+                if kept is not None:
+                    found.append(kept)
 
         path = resource.path((self._namespace if namespace is None else namespace) if resource.namespaced else "")
         try:
@@ -72,6 +91,17 @@ class _Reader:
                 f"{error}{'' if self._namespace else '; name one that you may read: -n'}"
             ) from None
         return found
+
+    def _cannot_read(self, resource: Resource, raw: Object) -> None:
+        """Note an object that is none of its kind by our reading: of its Gateway no more is known."""
+        try:
+            meta = decoded(raw, _Named).metadata
+        except msgspec.MsgspecError:
+            self.unread.add(resource.kind)
+            return
+        key = (meta.namespace, meta.name)
+        self.unread.add(f"{resource.kind} {'/'.join(key)}")
+        self.left_out.add(key)
 
     async def allowed(self, resource: Resource, keep: Callable[[Object], T | None]) -> list[T]:
         """Give the same, or nothing where it is forbidden, which is noted."""

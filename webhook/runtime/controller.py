@@ -147,7 +147,7 @@ class ControllerProcess:
                 group.create_task(self._measure())
                 group.create_task(self._reports.run())
                 if self._settings.scan_seconds:
-                    group.create_task(self._scan.run())
+                    group.create_task(self._scanning())
                 if self._settings.certificates != "files":
                     group.create_task(self._certificates.run())
                 group.create_task(self.cluster.kind.follow(self._look_at_everything))
@@ -172,6 +172,11 @@ class ControllerProcess:
         # While nobody led, rollouts may have been turned away whose records are still to be made.
         await self._queue.settle()
         await self._intake.run()
+
+    async def _scanning(self) -> None:
+        # What is not on record yet would look as if nobody had migrated it.
+        await self._queue.settle()
+        await self._scan.run()
 
     async def _take_in(self, received: Received) -> None:
         left_out = await take_in(self.cluster, received.uid, received.rejections, self._turned_away)

@@ -38,7 +38,7 @@ class BackgroundScan:
         self._seconds = seconds
         self._now = now
         self._log = log
-        self._known: set[Finding] = set()
+        self._known: set[tuple[Rule, str, str, str]] = set()
         self._unread: frozenset[str] = frozenset()
         self._found(_by_rule(()))
 
@@ -53,19 +53,24 @@ class BackgroundScan:
             self._found(_by_rule(()))
 
     async def step(self) -> None:
-        """Scan once. One that fails is logged, and leaves the figures as they were."""
+        """Scan once. One that fails, however it does, is logged and leaves the figures as they were."""
         try:
-            stock = await self._take()
-        except ClusterError as error:
-            self._log.warning("scan_failed", error=said(error))
-            return
+            await self._scan()
+        except Exception as error:  # noqa: BLE001 # to look is never worth the lead
+            known = isinstance(error, ClusterError)
+            self._log.warning("scan_failed", error=said(error), exc_info=None if known else error)
+
+    async def _scan(self) -> None:
+        stock = await self._take()
         if stock.unread != self._unread:
             self._unread = stock.unread
             self._log.warning("scan_not_whole", unread=sorted(stock.unread))
         findings = (await asyncio.to_thread(scan, stock, self._now())).findings
         self._found(_by_rule(findings))
-        new = [item for item in findings if item not in self._known]
-        self._known = set(findings)
+        # By what it is about: a message may count hours.
+        by_key = {(item.rule, item.namespace, item.name, item.subject): item for item in findings}
+        new = [item for key, item in by_key.items() if key not in self._known]
+        self._known = set(by_key)
         for item in new[:TOLD]:
             self._log.warning(
                 "finding",

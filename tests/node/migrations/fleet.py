@@ -20,6 +20,8 @@ from webhook.policy.names import DISKLESS_CONFIG, LICENSE_PATH, LIQUIBASE_LOG_LE
 NAME: Final = "ssg"
 PORT: Final = 8443
 FIVE: Final = 5
+# Seconds for an answer, on a machine that may be busy: who is not ready for a moment is no baseline.
+PROBE: Final = {"httpGet": {"path": "/", "port": PORT}, "periodSeconds": 1, "timeoutSeconds": 10}
 PATIENCE: Final = 180
 """Seconds in which five JVMs start on two cores that others use as well."""
 
@@ -148,7 +150,7 @@ def _deployment(version: str, replicas: int, annotations: Mapping[str, str]) -> 
         "image": NAMES[version],
         "envFrom": [{"configMapRef": {"name": "settings"}}, {"secretRef": {"name": "credentials"}}],
         "ports": [{"containerPort": PORT}],
-        "readinessProbe": {"httpGet": {"path": "/", "port": PORT}, "periodSeconds": 1},
+        "readinessProbe": PROBE,
         "volumeMounts": [{"name": "license", "mountPath": LICENSE_PATH, "subPath": "license.xml"}],
     }
     pod = {

@@ -48,7 +48,9 @@ def lock_log(console: Console) -> Iterator[LockLog]:
     """Have the server log all statements into a table, until the context ends."""
     console.ask("SET GLOBAL log_output = 'TABLE'")
     console.ask("SET GLOBAL general_log = ON")
+    log = LockLog(console)
+    log.empty()
     try:
-        yield LockLog(console)
+        yield log
     finally:
         console.ask("SET GLOBAL general_log = OFF")

@@ -5,7 +5,7 @@ from tests.gateway.database import PASSWORD, USER
 from tests.gateway.image import NAMES
 from tests.gateway.standin import OLD
 from tests.live.world import Manifest
-from tests.node.migrations.fleet import PORT, Fleet
+from tests.node.migrations.fleet import PROBE, Fleet
 from webhook.policy.names import SSG_DATABASE_JDBC_URL
 
 
@@ -30,7 +30,7 @@ async def runnable(fleet: Fleet, recording: str) -> dict[str, Manifest]:
         container["image"] = NAMES[OLD]
         if container["name"] == "gateway":
             del container["livenessProbe"]
-            container["readinessProbe"] = {"httpGet": {"path": "/", "port": PORT}, "periodSeconds": 1}
+            container["readinessProbe"] = PROBE
         else:
             container["command"] = ["sleep", "infinity"]
     for container in pod.get("initContainers", ()):

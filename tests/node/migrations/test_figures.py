@@ -55,7 +55,7 @@ async def test_five_pods_fight_for_the_lock_without_and_leave_it_to_one_job_with
             assert done.code == 0, done
             by_job = log.used()
             assert by_job.taken == 1
-            (job,) = await world.jobs()
+            job = await world.get("Job", (await world.record(NAME))["status"]["job"]["name"])
             log.empty()
             await fleet.rolls_out(SLOW)
             by_pods = log.used()

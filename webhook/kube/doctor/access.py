@@ -23,8 +23,8 @@ async def held_rights(
 ) -> tuple[Mapping[Right, bool] | Unread, tuple[str, ...]]:
     """Ask for every right that the accounts of an installation need; name those accounts that may do everything.
 
-    What may be granted namespace by namespace is enough where it is held in all namespaces of ``migrating``. Where
-    the person may not ask for others, it is Unread.
+    What may be granted namespace by namespace is enough where it is held in all namespaces of ``migrating``; while
+    there are none, it is left out. Where the person may not ask for others, it is Unread.
     """
     turn = asyncio.Semaphore(_SIDE_BY_SIDE)
 
@@ -35,7 +35,7 @@ async def held_rights(
     async def held(right: Right) -> dict[Right, bool]:
         if await allowed(right):
             return {right: True}
-        if not right.by_namespace or not migrating:
+        if not right.by_namespace:
             return {right: False}
         return {one: await allowed(one) for one in (replace(right, namespace=where) for where in migrating)}
 

@@ -51,6 +51,8 @@ _BY_NAMESPACE: Final = frozenset(
         ("", "pods/log", "get"),
         ("apps", "deployments", "patch"),
         ("security.brcmlabs.com", "gateways/status", "patch"),
+        *(("openreports.io", "reports", verb) for verb in ("create", "patch", "delete")),
+        *(("wgpolicyk8s.io", "policyreports", verb) for verb in ("create", "patch", "delete")),
     }
 )
 """What the controller may hold in the namespaces alone that it migrates in (the namespaced installation)."""
