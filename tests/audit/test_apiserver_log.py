@@ -96,9 +96,49 @@ def test_what_was_let_through_is_no_row(notes: dict[str, str]) -> None:
     assert read(event(notes)).refusals() == []
 
 
-@pytest.mark.parametrize("query", ["?dryRun=All", "?fieldManager=x&dryRun=All"])
+@pytest.mark.parametrize("query", ["?dryRun=All", "?fieldManager=x&dryRun=All", "?%zz&dry%52un=A%6cl"])
 def test_a_dry_run_is_no_row(query: str) -> None:
     assert read(event(requestURI=f"/apis/apps/v1/namespaces/team-a/deployments/ssg{query}")).refusals() == []
+
+
+@pytest.mark.parametrize("query", ["dryRun=All;", "dryRun=All%zz", "dryRun=", "x=dryRun", ""])
+def test_what_the_api_server_takes_for_no_dry_run_is_a_row(query: str) -> None:
+    # It leaves out parameters that it cannot decode, and knows the one value.
+    uri = f"/apis/apps/v1/namespaces/team-a/deployments/ssg?{query}"
+    assert len(read(event(requestURI=uri)).refusals()) == 1
+
+
+@pytest.mark.parametrize("uri", ["//[/apis/schemagate.io", "//[", "//[::1/?dryRun", "?", "", "%", "\ud800?\ud800"])
+def test_no_address_that_a_client_makes_up_ends_the_reading(uri: str) -> None:
+    reader = read(event(requestURI=uri, annotations={"authorization.k8s.io/reason": "schemagate.io"}), event())
+    assert len(reader.refusals()) == 1
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"annotations": {"authorization.k8s.io/decision": "allow"}, "verb": "get"},
+        {"verb": "get"},
+        {"requestURI": "/apis/schemagate.io/v1alpha1/gatewaymigrations"},
+        {"requestReceivedTimestamp": "2026-11-22T11:59:59Z"},
+        {"user": {"username": "mallory"}},
+        {"impersonatedUser": {"username": "mallory"}},
+        {"annotations": {f"{VALIDATE}/decision": "allow"}},
+    ],
+    ids=["none of ours", "verb", "address", "time", "user", "impersonated", "verdict"],
+)
+def test_nobody_hides_a_request_behind_the_id_of_another(other: dict[str, Any]) -> None:
+    # A client names the ID itself (header Audit-ID), and as often as it likes.
+    first = {**event(auditID="same"), "responseStatus": {"code": 200}, "annotations": {}, **other}
+    notes = {f"{VALIDATE}/decision": "warn", f"{VALIDATE}/reason": "Bypassed"}
+    reader = read(first, event(notes, auditID="same", responseStatus={"code": 200}))
+    assert [row.decision for row in reader.refusals()] == [RejectionDecision.BYPASSED]
+
+
+def test_a_long_id_is_not_kept() -> None:
+    reader = read(event(auditID="x" * 100_000))
+    assert sum(len(known) for known in reader._seen) < 100
+    assert len(read(event({"a": "b"}, auditID="x"))._seen) == 0
 
 
 def test_a_request_counts_once_whatever_stages_and_copies_there_are() -> None:

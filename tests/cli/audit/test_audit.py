@@ -20,8 +20,11 @@ from tests.audit.test_apiserver_log import event
 from tests.cli.conftest import CASES, Cli
 from tests.support import builders as make
 from tests.support.builders import IMAGE, NEXT_IMAGE, NOW
+from webhook.audit.scan.finding import Finding, Rule, Severity
+from webhook.audit.scan.scan import Scan
 from webhook.audit.scan.stock import Stock
 from webhook.cli.audit.period import moment
+from webhook.cli.audit.scan import exit_code
 from webhook.cli.audit.stock import tell_gaps
 
 Write = Callable[..., Path]
@@ -111,6 +114,24 @@ def test_what_could_not_be_read_is_told(capsys: pytest.CaptureFixture[str]) -> N
     first, second = capsys.readouterr().err.splitlines()
     assert first.startswith("you may not read ConfigMaps: only migrations that failed")
     assert second == "you may not read Pods: pods are left out"
+
+
+GRAVE, UNREAD = (Finding.of(Rule.INCOMPLETE_HASH, ("a", "b"), "what", "do"),), frozenset({"ConfigMap"})
+
+
+@pytest.mark.parametrize(
+    ("found", "limit", "code"),
+    [
+        (Scan(unread=UNREAD), Severity.HIGH, 2),
+        (Scan(unread=UNREAD), None, 0),
+        (Scan(findings=GRAVE, unread=UNREAD), Severity.HIGH, 1),
+        (Scan(findings=GRAVE), None, 0),
+        (Scan(), Severity.INFO, 0),
+    ],
+    ids=["unread", "unread, and never", "both", "found, and never", "clean"],
+)
+def test_what_was_not_judged_is_no_success(found: Scan, limit: Severity | None, code: int) -> None:
+    assert exit_code(found, limit) == code
 
 
 # Rejections.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 from typing import Any, cast
@@ -120,6 +121,32 @@ async def test_everything_is_made_in_order_and_then_nothing_is_written() -> None
         assert registry.get_sample_value("schemagate_certificate_renewals_total", labels) == 1
     assert registry.get_sample_value("schemagate_ca_bundle_repairs_total", {"configuration": "mutating"}) == 1
     assert registry.get_sample_value("schemagate_ca_bundle_in_sync", {"configuration": "mutating"}) == 1
+
+
+async def test_who_does_not_lead_any_more_tells_nothing_of_certificates() -> None:
+    storage, registry = Storage(), CollectorRegistry()
+    keeps = keeper(storage, registry)
+    await keeps._look()
+    storage.refused.add(CONFIGURATIONS[0])
+    del storage.objects[CONFIGURATIONS[0]]["webhooks"][0]["clientConfig"]["caBundle"]
+    keeps._reflectors = []  # this storage cannot be watched
+    expiry = [("schemagate_certificate_expiry_timestamp_seconds", {"kind": kind}) for kind in ("ca", "leaf")]
+
+    def in_sync() -> float | None:
+        return registry.get_sample_value("schemagate_ca_bundle_in_sync", {"configuration": "mutating"})
+
+    running = asyncio.create_task(keeps.run())
+    await until(lambda: in_sync() == 0)
+    assert None not in [registry.get_sample_value(*sample) for sample in expiry]
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    assert [registry.get_sample_value(*sample) for sample in expiry] == [None, None]
+    assert in_sync() == 1
+    # Who leads again tells them again.
+    storage.refused.clear()
+    await keeps._look()
+    assert None not in [registry.get_sample_value(*sample) for sample in expiry]
 
 
 async def test_two_at_once_agree_on_one_authority() -> None:

@@ -34,6 +34,16 @@ def failed(kind: FailureClass) -> Gateways:
     return gateways(replace(RECORD, status=status))
 
 
+def suspended(*, spec: bool) -> Manifest:
+    """Give a Job that somebody suspended, and one that goes on, which its controller has not seen yet."""
+    made = job(
+        "ssg-db-migration-01234567", ours=True, conditions=[{"type": "Suspended", "status": str(not spec)}]
+    )
+    made["spec"]["suspend"] = spec
+    made["metadata"]["creationTimestamp"] = made["status"].pop("startTime")
+    return made
+
+
 def test_a_lock_that_is_held_is_told() -> None:
     message = only(Level.WARN, Check.MIGRATIONS, gateways=failed(FailureClass.LOCK_HELD))
     assert message.startswith("team-a/ssg: the migration failed")
@@ -55,10 +65,12 @@ def test_a_job_past_its_deadline_is_told() -> None:
         job("ssg-db-migration-01234567", ours=True, startTime=(NOW - timedelta(seconds=350)).isoformat()),
         job("ssg-db-migration-01234567", ours=True, conditions=[{"type": "Complete", "status": "True"}]),
         job("ssg-db-migration-01234567", ours=True, conditions=[{"type": "Failed", "status": "True"}]),
+        suspended(spec=True),
+        suspended(spec=False),
         job("other-db-migration-01234567"),
         job("other-db-migration"),
     ],
-    ids=["in time", "complete", "failed", "not ours", "of no record"],
+    ids=["in time", "complete", "failed", "suspended", "going on", "not ours", "of no record"],
 )
 def test_other_jobs_are_no_fault(item: Manifest) -> None:
     assert found(jobs=[item]) == []
