@@ -3,6 +3,7 @@
 import base64
 import os
 import re
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -44,7 +45,8 @@ class CertManager:
             definition = yaml.safe_load(plain)
             path = f"/apis/apiextensions.k8s.io/v1/customresourcedefinitions/{definition['metadata']['name']}"
             await admin.patch(path, definition, APPLY, fieldManager="tests", force="true")
-        await until(lambda: admin.exists(CERTIFICATES), what="the Certificate's kind")
+        for kind in (CERTIFICATES, ISSUERS):  # each is served a moment after it was stored
+            await until(partial(admin.exists, kind), what=f"{kind} to be served")
         for component in self._components:
             component.start(self._spawner, {"HOME": str(self._plane.folder), "PATH": os.environ["PATH"]})
 

@@ -65,12 +65,13 @@ async def _serve(
     if write_ca is not None and gate.tls.authority_pem is not None:
         _write(write_ca, gate.tls.authority_pem)
     await gate.start()
-    click.echo(
-        f"webhooks  {gate.url}/validate-apps-v1-deployment (and /mutate-apps-v1-deployment, /mutate-v1-pod)"
-    )
-    click.echo(f"ops       {gate.ops_url}/readyz (and /healthz, /metrics)")
+    told = [
+        f"webhooks  {gate.url}/validate-apps-v1-deployment (and /mutate-apps-v1-deployment, /mutate-v1-pod)",
+        f"ops       {gate.ops_url}/readyz (and /healthz, /metrics)",
+    ]
     if write_ca is not None:
-        click.echo(f"CA        {write_ca}")
+        told.append(f"CA        {write_ca}")
+    click.echo("\n".join(told))  # at once: whoever reads no further than the first line ends nothing
     await gate.run(stop)
     return 0
 
