@@ -50,10 +50,16 @@ class KeeperMetrics:
             for reason in Reason:
                 self.renewals.labels(kind, reason.value)
         for configuration in CONFIGURATIONS:
-            self.in_sync.labels(configuration).set(1)
             self.repairs.labels(configuration)
         for name in (*_ERRORS, "other"):
             self._failures.labels(name)
+        self.forget()
+
+    def forget(self) -> None:
+        """Tell nothing of how certificates are, and of nothing that is wrong: another replica keeps them."""
+        self.expiry.clear()
+        for configuration in CONFIGURATIONS:
+            self.in_sync.labels(configuration).set(1)
 
     def failed(self, error: Exception) -> None:
         """Count a look that failed."""

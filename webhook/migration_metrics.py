@@ -47,7 +47,7 @@ class MigrationMetrics:
         )
         self._waiting = Gauge(
             "schemagate_denials_active",
-            "Rollouts on record that are denied or held, and would not pass now.",
+            "Rollouts on record that are denied or held until they are migrated, and would not pass now.",
             registry=registry,
         )
         self._waiting_seconds = Gauge(

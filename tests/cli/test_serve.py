@@ -221,7 +221,7 @@ def until_listening(port: int, process: subprocess.Popen[str]) -> None:
             connection.request("GET", "/readyz")
             if connection.getresponse().status == 200:
                 return
-        except (ConnectionRefusedError, ConnectionResetError):  # the latter while it starts to listen
+        except ConnectionRefusedError:
             continue
         finally:
             connection.close()

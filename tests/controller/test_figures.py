@@ -98,6 +98,10 @@ def test_records_are_counted_by_phase_and_the_newest_migration_is_told(cluster: 
         (Rejection(decision=RejectionDecision.HELD), True),
         (Rejection(decision=RejectionDecision.WARNED), False),
         (Rejection(decision=RejectionDecision.BYPASSED), False),
+        (Rejection(decision=DENIED, reason="MigrationFailed"), True),
+        (Rejection(decision=DENIED, reason="InvalidInputs"), True),
+        (Rejection(decision=DENIED, reason="GatewayContainerLost"), False),
+        (Rejection(decision=DENIED, reason="RollbackRefused"), False),
         (Rejection(decision=DENIED, passes=True), False),
         (Rejection(decision=DENIED, ended=RejectionEnd.ABANDONED), False),
     ],
@@ -105,6 +109,7 @@ def test_records_are_counted_by_phase_and_the_newest_migration_is_told(cluster: 
 def test_what_is_stopped_and_would_not_pass_waits(cluster: Stored, entry: Rejection, waits: bool) -> None:
     entries = tuple(
         Rejection(
+            reason=entry.reason,
             decision=entry.decision,
             passes=entry.passes,
             ended=entry.ended,

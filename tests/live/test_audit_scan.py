@@ -148,9 +148,11 @@ async def test_who_may_read_little_is_told_what_is_missing(
     viewer = Person(control_plane.kubeconfig_for("viewer", world.namespace), tmp_path)
 
     done = await viewer.runs("schemagate", "audit", "scan", "-n", world.namespace)
-    assert done.code == 0, done
+    assert done.code == 2, done
     assert done.out == "1 Gateway: 1 unknown\n"
     assert done.err == "you may not read Gateways: a Gateway that nothing else asks to guard counts as unknown\n"
+    anyway = await viewer.runs("schemagate", "audit", "scan", "-n", world.namespace, "--fail-on", "never")
+    assert (anyway.code, anyway.out, anyway.err) == (0, done.out, done.err)
 
     everywhere = await viewer.runs("schemagate", "audit", "scan", "-A")
     assert (everywhere.code, everywhere.out, everywhere.err.count("\n")) == (2, "", 1)

@@ -6,12 +6,13 @@ Format: ``audit.k8s.io/v1`` Events, one JSON object a line, or EventLists as a w
 """
 
 import gzip
+import hashlib
 import zlib
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import IO, Annotated, BinaryIO, cast
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs
 
 import msgspec
 
@@ -24,7 +25,7 @@ from webhook.policy.record import Mode, RejectionDecision
 LINE_LIMIT = 8 * 2**20
 """Longest line that is read, in bytes; objects in it are at most 1.5 MiB each, and escaped."""
 KEPT = 100_000
-"""Distinct rejections, and request IDs, that are remembered."""
+"""Distinct rejections, and requests, that are remembered."""
 _VALIDATOR = f"deployments.validate.{GROUP}/"
 _MUTATOR = f"deployments.mutate.{GROUP}/"
 _FAILED_OPEN = "failed-open.validating.webhook.admission.k8s.io/"
@@ -55,6 +56,7 @@ class AuditEvent(View, frozen=True, rename={"audit_id": "auditID", "request_uri"
     items: tuple["AuditEvent", ...] | None = None
     stage: str = ""
     audit_id: str = ""
+    verb: str = ""
     request_uri: str = ""
     user: UserInfo = UserInfo()
     impersonated: UserInfo | None = msgspec.field(name="impersonatedUser", default=None)
@@ -79,7 +81,7 @@ class LogReader:
         self._wanted = wanted or Filter()
         self._kept = kept
         self._rows: dict[tuple[object, ...], Refusal] = {}
-        self._seen: OrderedDict[str, None] = OrderedDict()
+        self._seen: OrderedDict[bytes, None] = OrderedDict()
         self.lines = 0
         self.ours = 0
         self.broken = 0
@@ -114,15 +116,16 @@ class LogReader:
             self.broken += 1
             return
         for item in (event, *(event.items or ())):
-            if item.stage in _ENDS and item.annotations and not self._known(item.audit_id):
-                self._note(item, item.annotations)
+            if item.stage in _ENDS and _speaks_of_us(item) and not self._known(item):
+                self._note(item, item.annotations or {})
 
-    def _known(self, audit_id: str) -> bool:
+    def _known(self, event: AuditEvent) -> bool:
         """Tell whether a request was read before: logs of several files, or backends, overlap."""
-        if not audit_id:
+        if not event.audit_id:
             return False
-        known = audit_id in self._seen
-        self._seen[audit_id] = None
+        request = _digest(event)
+        known = request in self._seen
+        self._seen[request] = None
         if len(self._seen) > self._kept:
             self._seen.popitem(last=False)
         return known
@@ -130,10 +133,8 @@ class LogReader:
     def _note(self, event: AuditEvent, notes: Mapping[str, str]) -> None:
         if _dry_run(event.request_uri):
             return
-        self.failed_open += any(
-            key.startswith(_FAILED_OPEN) and value == _VALIDATOR.rstrip("/") for key, value in notes.items()
-        )
-        self.ours += any(key.startswith((_VALIDATOR, _MUTATOR)) for key in notes)
+        self.failed_open += _failed_open(notes)
+        self.ours += _judged(notes)
         row = _refusal(event, notes)
         if row is None or not self._wanted.takes(row):
             return
@@ -165,8 +166,29 @@ def _peek(stream: BinaryIO) -> bytes:
     return peek(2)[:2] if peek is not None else b""
 
 
+def _digest(event: AuditEvent) -> bytes:
+    """Give what tells a request from all others: not its ID alone, which a client may name (header Audit-ID)."""
+    said = (event.audit_id, event.received, event.verb, event.request_uri, event.user, event.impersonated)
+    telling_apart = msgspec.json.encode((*said, event.annotations), order="deterministic")
+    return hashlib.sha256(telling_apart).digest()
+
+
+def _speaks_of_us(event: AuditEvent) -> bool:
+    notes = event.annotations or {}
+    return _judged(notes) or _failed_open(notes)
+
+
+def _judged(notes: Mapping[str, str]) -> bool:
+    return any(key.startswith((_VALIDATOR, _MUTATOR)) for key in notes)
+
+
+def _failed_open(notes: Mapping[str, str]) -> bool:
+    return any(key.startswith(_FAILED_OPEN) and value == _VALIDATOR.rstrip("/") for key, value in notes.items())
+
+
 def _dry_run(uri: str) -> bool:
-    return "dryRun" in parse_qs(urlsplit(uri).query)
+    """Tell by the one value there is: of parameters that cannot be decoded the API server reads nothing."""
+    return "All" in parse_qs(uri.partition("?")[2]).get("dryRun", ())
 
 
 def _refusal(event: AuditEvent, notes: Mapping[str, str]) -> Refusal | None:

@@ -11,6 +11,7 @@ from webhook.errors import UnreachableError
 from webhook.policy.gateway import gateway_container
 from webhook.policy.governance import govern
 from webhook.policy.objects import Deployment
+from webhook.policy.reasons import BEYOND_MIGRATION
 from webhook.policy.record import Evidence, Mode, Phase, Record, RejectionDecision
 
 
@@ -18,9 +19,9 @@ from webhook.policy.record import Evidence, Mode, Phase, Record, RejectionDecisi
 class Figures:
     """Numbers of a moment.
 
-    ``phases`` has every phase. ``waiting`` counts rollouts that are denied or held and would not pass now,
-    ``waiting_since`` says when the oldest of them was tried first. ``migrated`` is when a migration was last
-    found complete, of those that are known.
+    ``phases`` has every phase. ``waiting`` counts rollouts that are denied or held until they are migrated,
+    and would not pass now; ``waiting_since`` says when the oldest of them was tried first. ``migrated`` is when a
+    migration was last found complete, of those that are known.
     """
 
     phases: Mapping[Phase, int]
@@ -59,7 +60,8 @@ def figures(copies: Copies, default_mode: Mode) -> Figures:
 def _waiting(records: Iterable[Record]) -> Iterable[datetime]:
     for record in records:
         for entry in record.status.rejections.newest:
-            if entry.ended is None and not entry.passes and entry.decision in _STOPPED and entry.first is not None:
+            stopped = entry.ended is None and not entry.passes and entry.decision in _STOPPED
+            if stopped and entry.reason not in BEYOND_MIGRATION and entry.first is not None:
                 yield entry.first
 
 

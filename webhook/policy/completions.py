@@ -17,6 +17,16 @@ def completion_of(status: RecordStatus, inputs: MigrationInputs) -> Completion |
     return status.completion(inputs.spec_hash) or _left_behind(status, inputs)
 
 
+def ahead_of(status: RecordStatus, done: Completion) -> Completion | None:
+    """Give the completion that took the schema of its database further than this one of the status, or None.
+
+    Another database has another schema, and the same image brings the same changes, whatever else differs.
+    """
+    newest = next(item for item in status.completed_hashes if item.database == done.database)
+    same = newest.hash == done.hash or (newest.image == done.image != "")
+    return None if same else newest
+
+
 def _left_behind(status: RecordStatus, inputs: MigrationInputs) -> Completion | None:
     """Give the completion of the same image on the same known database, if another image came after it."""
     if not inputs.database:

@@ -11,7 +11,7 @@ from functools import lru_cache
 from typing import Any
 
 from webhook.errors import InvalidObjectError
-from webhook.policy.completions import completion_of
+from webhook.policy.completions import ahead_of, completion_of
 from webhook.policy.gateway import gateway_owner
 from webhook.policy.gateway_resource import Gateway
 from webhook.policy.image import GatewayVersion, image_version, knows_modes
@@ -82,16 +82,9 @@ class Governance(Value, frozen=True):
         return None if self.problem_with(inputs) else completion_of(self.status, inputs)
 
     def ahead_of(self, inputs: MigrationInputs) -> Completion | None:
-        """Give the completion that took the schema further than these complete inputs need it, or None.
-
-        Another database has another schema, and the same image brings the same changes, whatever else differs.
-        """
+        """Give the completion that took the schema further than these complete inputs need it, or None."""
         done = self.completed(inputs)
-        if done is None:
-            return None
-        newest = next(item for item in self.status.completed_hashes if item.database == done.database)
-        same = newest.hash == done.hash or (newest.image == done.image != "")
-        return None if same else newest
+        return None if done is None else ahead_of(self.status, done)
 
     def too_old(self, inputs: MigrationInputs) -> GatewayVersion | None:
         """Give the version when it is known not to know the schema-update modes, else None."""

@@ -143,6 +143,9 @@ class Reason(StrEnum):
     )
 
 
+BEYOND_MIGRATION = frozenset({Reason.GATEWAY_CONTAINER_LOST, Reason.ROLLBACK_REFUSED})
+"""Why a rollout is turned away that no migration lets pass: somebody has to change it, or the record."""
+
 ALLOWING = frozenset(
     {
         Reason.NOT_JUDGED,

@@ -23,6 +23,7 @@ from webhook.policy.record import (
 
 HASH, OLD_HASH, OTHER_HASH = "a" * 64, "0" * 64, "b" * 64
 OLD, NEW, OTHER = "gateway:1", "gateway:2", "gateway:3"
+LOST, INVALID = "GatewayContainerLost", "InvalidInputs"
 DENIED, HELD, WARNED, NOTED, BYPASSED = RejectionDecision
 ENTRY = Rejection(hash=HASH[:16], from_image=OLD, to_image=NEW, first=NOW, last=NOW, decision=DENIED)
 BEFORE = Standing(OLD, OLD_HASH, mode=Mode.REJECT)
@@ -102,10 +103,75 @@ def test_what_nobody_tries_any_more_is_given_up_unless_it_is_wanted(wanted: bool
     assert late.ended is (None if wanted else RejectionEnd.ABANDONED)
 
 
-def test_a_rollback_does_not_pass_where_none_may() -> None:
-    status = RecordStatus(completed_hashes=(Completion(hash=OTHER_HASH), Completion(hash=HASH)))
+def test_what_is_wanted_is_not_given_up_for_another_image_before_it() -> None:
+    hotfix = replace(BEFORE, image=OTHER, hash=OTHER_HASH)
+    wanted = RecordStatus(spec_hash=HASH)
+    assert follow(hotfix, wanted).ended is None
+    assert follow(AFTER, replace(DONE, spec_hash=HASH)).ended is RejectionEnd.MIGRATED
+    assert follow(hotfix, replace(wanted, spec_hash=OTHER_HASH)).ended is RejectionEnd.ABANDONED
+    assert follow(Standing(None, mode=Mode.REJECT), wanted).ended is RejectionEnd.ABANDONED, "it is gone"
+
+
+@pytest.mark.parametrize(
+    ("decision", "ended"),
+    [
+        (WARNED, RejectionEnd.OPENED),
+        (NOTED, RejectionEnd.OPENED),
+        (BYPASSED, RejectionEnd.BYPASSED),
+        (HELD, RejectionEnd.ABANDONED),
+    ],
+)
+@pytest.mark.parametrize("next_one", [replace(BEFORE, image=OTHER, hash=OTHER_HASH), Standing(None)])
+def test_what_was_let_through_is_not_given_up_since_another_image_followed(
+    next_one: Standing, decision: RejectionDecision, ended: RejectionEnd
+) -> None:
+    assert follow(next_one, decision=decision).ended is ended
+
+
+STAYS = replace(BEFORE, hash=HASH)
+WANTED = replace(DONE, spec_hash=HASH)
+
+
+@pytest.mark.parametrize("to_image", [OLD, NEW, ""])
+@pytest.mark.parametrize("status", [NOTHING_DONE, DONE, WANTED])
+def test_a_container_that_was_not_to_be_hidden_is_no_success_though_its_hash_is_stored(
+    status: RecordStatus, to_image: str
+) -> None:
+    lost = follow(STAYS, status, reason=LOST, to_image=to_image)
+    assert (lost.ended, lost.passes) == (None, False)
+    late = follow(STAYS, status, reason=LOST, to_image=to_image, last=LATER - ABANDONED_AFTER * 2)
+    assert late.ended is RejectionEnd.ABANDONED
+    elsewhere = follow(AFTER, status, reason=LOST, to_image=to_image)
+    assert elsewhere.ended is RejectionEnd.ABANDONED
+    warns = replace(STAYS, mode=Mode.WARN)
+    assert follow(warns, status, reason=LOST, to_image=to_image).passes
+    warned = follow(warns, status, reason=LOST, to_image=to_image, decision=WARNED)
+    assert warned.ended is RejectionEnd.OPENED
+
+
+@pytest.mark.parametrize("status", [NOTHING_DONE, DONE, WANTED])
+def test_inputs_with_a_problem_are_not_taken_for_sound_ones_of_their_hash(status: RecordStatus) -> None:
+    same = follow(STAYS, status, reason=INVALID, to_image=OLD)
+    assert (same.ended, same.passes) == (None, False)
+    late = follow(STAYS, status, reason=INVALID, to_image=OLD, last=LATER - ABANDONED_AFTER * 2)
+    assert late.ended is RejectionEnd.ABANDONED
+    mended = RecordStatus(completed_hashes=(Completion(hash=OTHER_HASH),))
+    assert follow(replace(AFTER, hash=OTHER_HASH), mended, reason=INVALID).ended is RejectionEnd.MIGRATED
+
+
+@pytest.mark.parametrize(
+    ("newest", "passes"),
+    [
+        (Completion(hash=OTHER_HASH, image=OTHER, database="a"), False),
+        (Completion(hash=OTHER_HASH, image=NEW, database="a"), True),
+        (Completion(hash=OTHER_HASH, image=OTHER, database="b"), True),
+    ],
+    ids=["ahead", "the same image", "another database"],
+)
+def test_a_rollback_does_not_pass_where_none_may(newest: Completion, passes: bool) -> None:
+    status = RecordStatus(completed_hashes=(newest, Completion(hash=HASH, image=NEW, database="a")))
     assert follow(BEFORE, status).passes
-    assert not follow(replace(BEFORE, newest_only=True), status).passes
+    assert follow(replace(BEFORE, newest_only=True), status).passes is passes
 
 
 standings = st.builds(

@@ -22,6 +22,7 @@ from webhook.policy.record import (
     RecordStatus,
     Rejection,
     RejectionDecision,
+    RejectionEnd,
     Rejections,
 )
 
@@ -91,6 +92,19 @@ def test_the_same_again_is_counted_and_comes_first() -> None:
     assert (kept.newest[0].first, kept.newest[0].last) == (NOW, NOW + timedelta(seconds=2))
 
 
+def test_a_story_that_begins_anew_is_as_old_as_its_first_try_since() -> None:
+    kept = fold(Rejections(), [rejected()])
+    ended = replace(kept.newest[0], ended=RejectionEnd.ABANDONED, ended_at=NOW + timedelta(seconds=10))
+    kept = replace(kept, newest=(ended,))
+    late = fold(kept, [rejected(seconds=5)]).newest[0]
+    assert (late.ended, late.first, late.count) == (RejectionEnd.ABANDONED, NOW, 2)
+    anew = fold(kept, [rejected(seconds=60)])
+    at = NOW + timedelta(seconds=60)
+    entry = anew.newest[0]
+    assert (entry.ended, entry.first, entry.last, entry.count) == (None, at, at, 2)
+    assert anew.first == NOW, "the first of all"
+
+
 def test_older_news_do_not_turn_back_the_clock() -> None:
     kept = fold(fold(Rejections(), [rejected(seconds=10)]), [rejected(seconds=5)])
     assert (kept.first, kept.last) == (NOW + timedelta(seconds=5), NOW + timedelta(seconds=10))
@@ -136,8 +150,17 @@ def test_rows_tell_what_came_of_it() -> None:
     )
     failure = Failure(classification=FailureClass.LOCK_HELD)
     done = Completion(hash=digest, time=NOW + timedelta(seconds=90))
-    expected: dict[str, dict[str, Any]] = {
+    passing: dict[str, dict[str, Any]] = {
         "migrated 90 s later (Job), passes now": {"completed_hashes": (done,)},
+        "migrated before (Job), passes now": {
+            "completed_hashes": (replace(done, time=NOW - timedelta(seconds=90)),)
+        },
+        "not migrated, passes now": {},
+    }
+    for outcome, status in passing.items():
+        (row,) = audit_rows([record(replace(entry, passes=True), **status)])
+        assert row.outcome == outcome
+    expected: dict[str, dict[str, Any]] = {
         "blocked: not migrated": {"spec_hash": "b" * 64, "phase": Phase.RUNNING},
         "blocked: Running": {"spec_hash": digest, "phase": Phase.RUNNING},
         "blocked: Failed (LockHeld)": {"spec_hash": digest, "phase": Phase.FAILED, "failure": failure},
@@ -146,6 +169,15 @@ def test_rows_tell_what_came_of_it() -> None:
         (row,) = audit_rows([record(entry, **status)])
         assert row.outcome == outcome
         assert (row.deployment, row.change, row.times) == ("team-a/ssg", "gateway:1 → gateway:2", 3)
+
+
+@pytest.mark.parametrize("reason", ["RollbackRefused", "GatewayContainerLost"])
+def test_a_complete_hash_is_no_way_past_what_no_migration_mends(reason: str) -> None:
+    digest = "a" * 64
+    entry = Rejection(hash=digest[:16], reason=reason, first=NOW, last=NOW)
+    done = Completion(hash=digest, time=NOW - timedelta(days=1))
+    (row,) = audit_rows([record(entry, completed_hashes=(done,), spec_hash=digest, phase=Phase.COMPLETE)])
+    assert row.outcome == f"blocked: {reason}"
 
 
 def test_rows_are_oldest_first_and_bear_a_missing_time() -> None:

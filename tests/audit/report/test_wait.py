@@ -90,12 +90,21 @@ def told(phase: str, message: str) -> list[dict[str, Any]]:
             "schemagate status ssg -n team-a",
         ),
         (
-            stored("Complete", {**REFUSED, "hash": HASH[:16]}, completedHashes=DONE),
+            stored("Complete", {**REFUSED, "hash": HASH[:16], "passes": True}, completedHashes=DONE),
             State.AGAIN,
-            "was not sent again",
+            "migrated; the rollout passes now, and was not sent again",
             "apply it once more",
         ),
-        (stored("Complete", {**REFUSED, "passes": True}), State.AGAIN, "was not sent again", "apply it once more"),
+        (stored("Complete", {**REFUSED, "passes": True}), State.AGAIN, "not sent again", "apply it once more"),
+        *(
+            (
+                stored("Complete", {**REFUSED, "hash": HASH[:16], "reason": reason}, completedHashes=DONE),
+                State.BLOCKED,
+                f"turned away 3 times ({reason}); no migration lets it pass",
+                "schemagate status ssg -n team-a",
+            )
+            for reason in ("RollbackRefused", "GatewayContainerLost")
+        ),
         (stored("Running", REFUSED, job=JOB), State.RUNNING, "its migration runs", "wait for it"),
     ],
 )
@@ -117,6 +126,12 @@ def test_what_is_waited_for(record: Record | None, state: State, line: str, step
 )
 def test_what_came_to_an_end_or_was_let_through_keeps_nobody_waiting(entry: dict[str, Any]) -> None:
     assert waits(stored("Complete", entry, completedHashes=DONE)).state is State.READY
+
+
+def test_what_passes_unmigrated_is_not_called_migrated() -> None:
+    assert waits(stored("Complete", {**REFUSED, "passes": True})).line == (
+        "the rollout passes now, and was not sent again"
+    )
 
 
 def test_without_a_database_there_is_nothing_to_guard() -> None:

@@ -9,9 +9,10 @@ from tests.controlplane.client import ApiError, Client, until
 from tests.controlplane.cluster import ControlPlane
 from tests.live.installation import MANIFESTS
 from tests.live.pages import Page, Reader
+from tests.live.report_kinds import KINDS, served
 from tests.live.standing import Standing
 from tests.live.world import NEW, NEWER, OLD, World
-from webhook.policy.names import ENFORCE, HELD
+from webhook.policy.names import ENFORCE, HELD, MANAGED_BY, PRODUCT
 
 pytestmark = pytest.mark.timeout(300)
 PAGE = Page("emergency.md")
@@ -90,13 +91,28 @@ async def named(world: World) -> None:
     )
 
 
+async def reported(world: World, manager: str) -> None:
+    """Store a report of every kind, named and labelled after whoever keeps it."""
+    for kind in KINDS.values():
+        meta = {"name": f"of-{manager}", "labels": {MANAGED_BY: manager}}
+        body = {"apiVersion": kind.api_version, "kind": kind.kind, "metadata": meta}
+        await world.admin.post(kind.path(world.namespace), body)
+
+
 async def test_in_the_order_of_the_page_nothing_is_left(site: Standing, reader: Reader) -> None:
     worlds = [await by_record(site), await by_label(site)]
     await named(worlds[0])
     told = await reader.done(SECTION)
     for world in worlds:
         assert f"{world.namespace}/ssg: released" in told
-    await reader.done(SECTION, 1)
+    async with served(site.admin, *KINDS):
+        for world in worlds:
+            for manager in (PRODUCT, "somebody"):
+                await reported(world, manager)
+        await reader.done(SECTION, 1)
+        for kind in KINDS.values():
+            left = [item["metadata"] for item in await site.admin.items(kind.path())]
+            assert {meta["name"] for meta in left} == {"of-somebody"}
     assert await reader.done(SECTION, 2) == "nothing is held\n"
     await site.end(site.webhook, site.controller)  # what the deletion of their Deployments does
     await nothing_left(site.admin)

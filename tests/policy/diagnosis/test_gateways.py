@@ -36,9 +36,7 @@ def failed(kind: FailureClass) -> Gateways:
 
 def suspended(*, spec: bool) -> Manifest:
     """Give a Job that somebody suspended, and one that goes on, which its controller has not seen yet."""
-    made = job(
-        "ssg-db-migration-01234567", ours=True, conditions=[{"type": "Suspended", "status": str(not spec)}]
-    )
+    made = job("ssg-db-migration-01234567", ours=True, conditions=[{"type": "Suspended", "status": str(not spec)}])
     made["spec"]["suspend"] = spec
     made["metadata"]["creationTimestamp"] = made["status"].pop("startTime")
     return made

@@ -19,16 +19,25 @@ class _Case:
     name: str
     kind: str
     text: str
-    failed: bool
+    failed: bool = False
+    skipped: bool = False
 
 
 def scan_junit(scan: Scan, fail_on: Severity | None) -> str:
-    """Give a case for each finding, failed from the severity on, and one that passes for each clean Gateway."""
-    found = {(item.namespace, item.name) for item in scan.findings}
+    """Give a case for each finding, failed from the severity on, and one that passes for each clean Gateway.
+
+    While a kind is unread no Gateway passes: there is a case that is skipped for each of them, and for each object
+    that cannot be read.
+    """
     cases = [_finding(item, fail_on) for item in scan.findings]
-    cases += [
-        _Case(where, name, "", "", failed=False) for where, name in scan.gateways if (where, name) not in found
-    ]
+    kinds = sorted(kind for kind in scan.unread if " " not in kind)
+    if kinds:
+        said = f"not judged as a whole: {', '.join(kinds)} not read"
+        cases += [_Case(where, name, "", said, skipped=True) for where, name in scan.gateways]
+    else:
+        found = {(item.namespace, item.name) for item in scan.findings}
+        cases += [_Case(*gateway, "", "") for gateway in scan.gateways if gateway not in found]
+    cases += [_unreadable(item) for item in sorted(scan.unread) if " " in item]
     return _text("schemagate audit scan", cases)
 
 
@@ -41,6 +50,12 @@ def _finding(item: Finding, fail_on: Severity | None) -> _Case:
     failed = fail_on is not None and item.severity.rank >= fail_on.rank
     text = f"{item.message}\nnext: {item.next_step}"
     return _Case(item.namespace, f"{item.subject}: {item.rule}", item.rule, text, failed)
+
+
+def _unreadable(item: str) -> _Case:
+    """Give the case of one object, named as its kind, a space, namespace and name."""
+    namespace, _, name = item.partition(" ")[2].partition("/")
+    return _Case(namespace, name, "", f"not judged: {item} cannot be read", skipped=True)
 
 
 def _refusal(row: Refusal) -> _Case:
@@ -73,10 +88,18 @@ def _add(suite: ElementTree.Element, case: _Case) -> None:
     if case.failed:
         failure = ElementTree.SubElement(element, "failure", type=clean(case.kind), message=lines[0])
         failure.text = "\n".join(lines)
+    elif case.skipped:
+        ElementTree.SubElement(element, "skipped", message=lines[0])
     elif case.text:
         ElementTree.SubElement(element, "system-out").text = "\n".join(lines)
 
 
 def _counts(cases: Sequence[_Case]) -> dict[str, str]:
-    failures = sum(case.failed for case in cases)
-    return {"tests": str(len(cases)), "failures": str(failures), "errors": "0", "skipped": "0", "time": "0"}
+    failures, skipped = sum(case.failed for case in cases), sum(case.skipped for case in cases)
+    return {
+        "tests": str(len(cases)),
+        "failures": str(failures),
+        "errors": "0",
+        "skipped": str(skipped),
+        "time": "0",
+    }

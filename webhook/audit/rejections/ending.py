@@ -1,12 +1,15 @@
 """How the story of a rollout that was turned away goes on: whether it would pass now, and how it ended. Pure."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from webhook.policy.completions import ahead_of
 from webhook.policy.gateway import gateway_container
 from webhook.policy.governance import Governance
 from webhook.policy.inputs import MigrationInputs, short
 from webhook.policy.objects import Deployment
+from webhook.policy.reasons import Reason
 from webhook.policy.record import (
     Completion,
     Mode,
@@ -20,6 +23,8 @@ from webhook.policy.record import (
 
 ABANDONED_AFTER = timedelta(hours=24)
 """How long after the last try a rollout counts as given up, if nothing announces it."""
+# Its inputs may be the stored ones, for it was turned away for something else than their hash.
+_TOLD_BY_NO_HASH = frozenset({Reason.GATEWAY_CONTAINER_LOST, Reason.INVALID_INPUTS})
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +82,8 @@ def _followed(
 def _passes(entry: Rejection, status: RecordStatus, standing: Standing) -> bool:
     if standing.mode in {None, Mode.WARN, Mode.AUDIT}:
         return True
-    done = _completion(status, entry.hash)
-    return done is not None and (done is status.completed_hashes[0] or not standing.newest_only)
+    done = _completion(status, entry)
+    return done is not None and not (standing.newest_only and ahead_of(status, done))
 
 
 def _end(
@@ -90,27 +95,40 @@ def _end(
             return None
         if entry.decision is RejectionDecision.BYPASSED:
             return RejectionEnd.BYPASSED
-        if _completion(status, entry.hash) is not None or status.completion(standing.hash) is not None:
+        if _completion(status, entry) is not None or status.completion(standing.hash) is not None:
             return RejectionEnd.MIGRATED
         return RejectionEnd.BYPASSED if entry.hash in bypassed else RejectionEnd.OPENED
-    let_through = entry.decision not in {None, RejectionDecision.DENIED}
-    elsewhere = standing.image not in {None, entry.from_image} or (standing.image is None and entry.from_image)
-    if let_through or elsewhere:
+    if entry.decision in _LET_THROUGH:  # it is on record since it was stored; another has followed by now
+        return _LET_THROUGH[entry.decision]
+    if entry.decision is RejectionDecision.HELD or (standing.image is None and entry.from_image):
         return RejectionEnd.ABANDONED
-    wanted = bool(entry.hash) and status.spec_hash.startswith(entry.hash)
+    wanted = bool(_hash(entry)) and status.spec_hash.startswith(_hash(entry))
+    elsewhere = standing.image not in {None, entry.from_image}
     given_up = entry.last is not None and now - entry.last > ABANDONED_AFTER
-    return RejectionEnd.ABANDONED if given_up and not wanted else None
+    return RejectionEnd.ABANDONED if (elsewhere or given_up) and not wanted else None
+
+
+_LET_THROUGH: Mapping[RejectionDecision | None, RejectionEnd] = {
+    RejectionDecision.WARNED: RejectionEnd.OPENED,
+    RejectionDecision.NOTED: RejectionEnd.OPENED,
+    RejectionDecision.BYPASSED: RejectionEnd.BYPASSED,
+}
 
 
 def _is_stored(entry: Rejection, standing: Standing) -> bool:
     """Tell whether the Deployment is what was asked for; where the image stays, only its hash can tell."""
-    if standing.image is None:
-        return False
-    if entry.hash and standing.hash and short(standing.hash) == entry.hash:
+    if standing.image is None or entry.reason == Reason.GATEWAY_CONTAINER_LOST:
+        return False  # the update that takes the container out may keep image and hash as they are
+    if _hash(entry) and short(standing.hash) == _hash(entry):
         return True
     return entry.to_image != entry.from_image and standing.image == entry.to_image
 
 
-def _completion(status: RecordStatus, hash_: str) -> Completion | None:
-    found = (done for done in status.completed_hashes if hash_ and short(done.hash) == hash_)
-    return next(found, None)
+def _completion(status: RecordStatus, entry: Rejection) -> Completion | None:
+    hash_ = _hash(entry)
+    return next((done for done in status.completed_hashes if hash_ and short(done.hash) == hash_), None)
+
+
+def _hash(entry: Rejection) -> str:
+    """Give the hash that tells the rollout, empty where none does."""
+    return "" if entry.reason in _TOLD_BY_NO_HASH else entry.hash

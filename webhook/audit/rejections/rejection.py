@@ -8,11 +8,13 @@ from functools import lru_cache
 from webhook.policy.decision import printable
 from webhook.policy.inputs import short
 from webhook.policy.migration.redaction import redact
+from webhook.policy.reasons import BEYOND_MIGRATION
 from webhook.policy.record import (
     KEPT,
     Mode,
     Phase,
     Record,
+    RecordStatus,
     Rejection,
     RejectionDecision,
     RejectionEnd,
@@ -115,10 +117,11 @@ def _fold(kept: Rejections, new: Rejected) -> Rejections:
     )
     same = next((old for old in kept.newest if _what(old) == _what(entry)), None)
     if same is not None:
+        anew = same.ended_at is not None and new.first > same.ended_at
         entry = replace(
             entry,
             count=same.count + new.times,
-            first=min(same.first or new.first, new.first),
+            first=new.first if anew else min(same.first or new.first, new.first),
             last=max(same.last or new.last, new.last),
         )
         if (
@@ -212,11 +215,10 @@ def _outcome(record: Record, entry: Rejection) -> str:
         return f"migrated, and admitted {_span(entry.first, entry.ended_at)} after the first try"
     if entry.ended is not None:
         return _ENDS[entry.ended]
-    done = next((done for done in status.completed_hashes if short(done.hash) == entry.hash), None)
-    if done is not None:
-        return f"migrated {_span(entry.first, done.time)} later ({done.evidence}), passes now"
     if entry.passes:
-        return "not migrated, passes now"
+        return f"{_migrated(status, entry)}, passes now"
+    if entry.reason in BEYOND_MIGRATION:
+        return f"blocked: {entry.reason}"
     if short(status.spec_hash) != entry.hash or status.phase is None:
         return "blocked: not migrated"
     if status.phase is Phase.FAILED and status.failure:
@@ -229,6 +231,16 @@ _ENDS = {
     RejectionEnd.BYPASSED: "let through by break-glass",
     RejectionEnd.OPENED: "let through unmigrated",
 }
+
+
+def _migrated(status: RecordStatus, entry: Rejection) -> str:
+    """Say when the hash was migrated, seen from the first try."""
+    done = next((done for done in status.completed_hashes if short(done.hash) == entry.hash), None)
+    if done is None:
+        return "not migrated"
+    before = done.time is not None and entry.first is not None and done.time < entry.first
+    when = "before" if before else f"{_span(entry.first, done.time)} later"
+    return f"migrated {when} ({done.evidence})"
 
 
 def _span(begin: datetime | None, end: datetime | None) -> str:

@@ -11,7 +11,7 @@ from webhook.policy.governance import Governance
 from webhook.policy.inputs import short
 from webhook.policy.migration.notices import next_step
 from webhook.policy.migration.redaction import redact
-from webhook.policy.reasons import Reason
+from webhook.policy.reasons import BEYOND_MIGRATION, Reason
 from webhook.policy.record import (
     Phase,
     Record,
@@ -146,11 +146,12 @@ def _under_way(status: RecordStatus, phase: Phase) -> Wait:
 
 
 def _turned_away(namespace: str, name: str, status: RecordStatus, entry: Rejection) -> Wait:
-    done = next((done for done in status.completed_hashes if short(done.hash) == entry.hash), None)
-    if done is not None or entry.passes:
+    if entry.passes:
+        done = next((done for done in status.completed_hashes if short(done.hash) == entry.hash), None)
+        line = "the rollout passes now, and was not sent again"
         return Wait(
             state=State.AGAIN,
-            line="migrated; the rollout passes now, and was not sent again",
+            line=f"migrated; {line}" if done else line,
             next_step="apply it once more, as it was applied before",
             since=done.time if done else entry.last,
             image=entry.to_image,
@@ -158,9 +159,10 @@ def _turned_away(namespace: str, name: str, status: RecordStatus, entry: Rejecti
     step = f"schemagate status {name} -n {namespace}"
     if entry.reason in _ANNOUNCED and entry.from_image and entry.to_image:
         step = f"schemagate migrate {name} -n {namespace} --image {shlex.quote(entry.to_image)} --wait"
+    lacks = "no migration lets it pass" if entry.reason in BEYOND_MIGRATION else "no migration runs for it"
     return Wait(
         state=State.BLOCKED,
-        line=_safe(f"turned away {_times(entry.count)} ({entry.reason}); no migration runs for it"),
+        line=_safe(f"turned away {_times(entry.count)} ({entry.reason}); {lacks}"),
         next_step=_safe(step),
         since=entry.first,
         image=entry.to_image,

@@ -75,7 +75,7 @@ def scan(
 
     Judges each Gateway's Deployment and pods as the webhooks would, in a cluster and with your rights, or in the
     files that --objects names (then those of all namespaces). Exits with 1 when something is found that --fail-on
-    asks for.
+    asks for, else with 2 when something could not be read; --fail-on never gives 0 for both.
 
     Example: schemagate audit scan -A -o sarif
     """
@@ -95,7 +95,7 @@ def scan(
             "sarif": lambda: scan_sarif(found),
         }
         click.echo(texts[output]())
-        return int(_fails(found, limit))
+        return exit_code(found, limit)
 
     if objects:
         return show(stock_from_files(objects, namespace or "", mode))
@@ -107,5 +107,10 @@ def scan(
     return ask(Where(kubeconfig, context, namespace), work)
 
 
-def _fails(found: Scan, limit: Severity | None) -> bool:
-    return limit is not None and any(item.severity.rank >= limit.rank for item in found.findings)
+def exit_code(found: Scan, limit: Severity | None) -> int:
+    """Give 1 for a finding of the severity or a graver one, else 2 where something is unread; 0 without a limit."""
+    if limit is None:
+        return 0
+    if any(item.severity.rank >= limit.rank for item in found.findings):
+        return 1
+    return 2 if found.unread else 0

@@ -80,11 +80,15 @@ class CertificateKeeper:
         ]
 
     async def run(self) -> None:
-        """Keep them, for ever."""
-        async with asyncio.TaskGroup() as group:
-            for reflector in self._reflectors:
-                group.create_task(reflector.run())
-            group.create_task(self._keep())
+        """Keep them, for ever; the figures end with it, since another replica tells its own."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                for reflector in self._reflectors:
+                    group.create_task(reflector.run())
+                group.create_task(self._keep())
+        finally:
+            self._waiting = ""
+            self._metrics.forget()
 
     async def _keep(self) -> None:
         retries = Backoff()

@@ -55,11 +55,11 @@ def _ours(job: Manifest) -> bool:
 
 def _overdue(job: Manifest, now: datetime) -> bool:
     status: Mapping[str, Any] = job.get("status") or {}
-    if any(
-        each["type"] in {"Complete", "Failed"} and each["status"] == "True"
+    if job["spec"].get("suspend") or any(
+        each["type"] in {"Complete", "Failed", "Suspended"} and each["status"] == "True"
         for each in status.get("conditions") or ()
     ):
-        return False
+        return False  # the time of one that is suspended begins anew when it goes on
     started = datetime.fromisoformat(status.get("startTime") or job["metadata"]["creationTimestamp"])
     deadline = timedelta(seconds=job["spec"].get("activeDeadlineSeconds") or _UNSET_DEADLINE)
     return now - started > deadline + _PATIENCE

@@ -8,6 +8,7 @@ from webhook.audit.report.html.moments import span
 from webhook.audit.report.survey import Standing
 from webhook.audit.report.wait import State, is_open
 from webhook.policy.inputs import short
+from webhook.policy.reasons import BEYOND_MIGRATION
 from webhook.policy.record import Rejection, RejectionEnd
 
 TAG_LIMIT: Final = 48
@@ -67,8 +68,10 @@ def outcome(entry: Rejection, standing: Standing) -> str:
         return f"{_ENDS[entry.ended]}{took}{why}"
     if not is_open(entry):
         return "let through unmigrated"
-    migrated = entry.passes or any(short(done.hash) == entry.hash for done in standing.completions)
-    return "migrated; passes when it is sent again" if migrated else "still waits"
+    if entry.passes:
+        migrated = any(short(done.hash) == entry.hash for done in standing.completions)
+        return f"{'migrated; ' if migrated else ''}passes when it is sent again"
+    return "no migration lets it pass" if entry.reason in BEYOND_MIGRATION else "still waits"
 
 
 def latest(entry: Rejection) -> datetime | None:
