@@ -14,6 +14,7 @@ from webhook.audit.report.openreports import LEFT_OUT, LIMIT, Outcome, Report, r
 from webhook.audit.report.survey import Standing, Survey
 from webhook.audit.report.wait import State, Wait
 from webhook.audit.scan.finding import Finding, Rule, Severity
+from webhook.policy.reasons import BEYOND_MIGRATION, Reason
 from webhook.policy.record import Mode, Rejection, RejectionDecision, RejectionEnd
 
 ENTRY = Rejection(
@@ -101,6 +102,11 @@ def test_how_it_ended_is_told() -> None:
     assert result["properties"]["ended"] == "Migrated"
     assert result["properties"]["endedAt"] == NOW.isoformat()
     assert result["message"].endswith("; migrated, and it went on")
+
+
+@pytest.mark.parametrize("reason", sorted(BEYOND_MIGRATION))
+def test_what_no_migration_cures_waits_for_none(reason: Reason) -> None:
+    assert of(replace(ENTRY, reason=reason.value)).results[0].message.endswith("; no migration lets it pass")
 
 
 @pytest.mark.parametrize("rule", list(Rule))

@@ -19,7 +19,7 @@ from webhook.audit.scan.finding import Finding, Rule, Severity
 from webhook.policy.decision import MESSAGE_LIMIT, printable
 from webhook.policy.inputs import short
 from webhook.policy.names import PRODUCT
-from webhook.policy.reasons import Reason
+from webhook.policy.reasons import BEYOND_MIGRATION, Reason
 from webhook.policy.record import Rejection, RejectionDecision, RejectionEnd
 from webhook.policy.record_wire import BYPASS_REASON_LIMIT, REASON_LIMIT
 
@@ -183,7 +183,9 @@ def _became(entry: Rejection) -> str:
         return "let through by break-glass"
     if entry.ended is RejectionEnd.OPENED:
         return "let through unmigrated"
-    return "it would pass now" if entry.passes else "its migration is not complete"
+    if entry.passes:
+        return "it would pass now"
+    return "no migration lets it pass" if entry.reason in BEYOND_MIGRATION else "its migration is not complete"
 
 
 def _found(finding: Finding) -> Result:
