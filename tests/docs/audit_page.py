@@ -31,8 +31,7 @@ writes nothing.
 It exits with 1 when there is a finding of the severity that `--fail-on` names, or a graver one (`high` unless
 you say otherwise; `never` for 0 always), else with 2 when something could not be read, so that not all was
 judged; and with 2 when it cannot look at all. What you may not read is told on standard error and in `unread`,
-and rules that need it are silent. It keeps {LIMIT:,} findings, the gravest;
-`omitted` counts the others.
+and rules that need it are silent. It keeps {LIMIT:,} findings, the gravest; `omitted` counts the others.
 
 `-o sarif` gives SARIF 2.1.0, in which objects are logical locations; `-o junit` a case for each finding, failed
 from `--fail-on` on, and one that passes for each Gateway without, or is skipped while something that Gateways

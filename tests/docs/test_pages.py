@@ -26,7 +26,8 @@ KINDS = frozenset(
         r"\S+",
         "clusterrole clusterrolebinding cm configmaps crd cronjob deploy deployment deployments events "
         "gatewaymigrations gateways gateways.security.brcmlabs.com gwm image job jobs lease "
-        "mutatingwebhookconfiguration namespace nodes ns pods replicaset role rolebinding secret service "
+        "mutatingwebhookconfiguration namespace nodes ns pods policyreports.wgpolicyk8s.io "
+        "replicaset reports.openreports.io role rolebinding secret service "
         "serviceaccount validatingadmissionpolicy validatingadmissionpolicybinding "
         "validatingwebhookconfiguration ",
     )

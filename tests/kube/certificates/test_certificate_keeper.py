@@ -135,10 +135,12 @@ async def test_who_does_not_lead_any_more_tells_nothing_of_certificates() -> Non
     def in_sync() -> float | None:
         return registry.get_sample_value("schemagate_ca_bundle_in_sync", {"configuration": "mutating"})
 
+    tried = asyncio.Event()
+    storage.before_write = tried.set
     running = asyncio.create_task(keeps.run())
     async with asyncio.timeout(30):
-        while in_sync():
-            await asyncio.sleep(0)
+        await tried.wait()
+    assert in_sync() == 0
     assert None not in [registry.get_sample_value(*sample) for sample in expiry]
     running.cancel()
     with pytest.raises(asyncio.CancelledError):

@@ -75,7 +75,7 @@ def scan(
 
     Judges each Gateway's Deployment and pods as the webhooks would, in a cluster and with your rights, or in the
     files that --objects names (then those of all namespaces). Exits with 1 when something is found that --fail-on
-    asks for, else with 2 when something could not be read; --fail-on never gives 0 for both.
+    asks for, else with 2 when something could not be read; with "never" always with 0.
 
     Example: schemagate audit scan -A -o sarif
     """
@@ -108,7 +108,7 @@ def scan(
 
 
 def exit_code(found: Scan, limit: Severity | None) -> int:
-    """Give 1 for a finding of the severity or a graver one, else 2 where something is unread; 0 without a limit."""
+    """Give 1 for a finding of this severity or a graver one, else 2 where something is unread; 0 without limit."""
     if limit is None:
         return 0
     if any(item.severity.rank >= limit.rank for item in found.findings):
