@@ -9,7 +9,7 @@ import pytest
 from tests.controlplane.client import STRATEGIC, ApiError, until
 from tests.live.installation import Replica
 from tests.live.world import NEW, NEWER, OLD, World, condition, skips
-from webhook.policy.names import LICENSE_PATH, MIGRATED, MIGRATION_JOB, MODE_PROPERTY
+from webhook.policy.names import LICENSE_PATH, LOCK_WAIT_MINUTES, MIGRATED, MIGRATION_JOB, MODE_PROPERTY
 
 ASKS = {MIGRATION_JOB: "enabled"}
 
@@ -74,6 +74,7 @@ async def test_the_job_has_the_gateways_settings_and_nothing_that_serves(
         {"name": "SSG_DATABASE_JDBC_URL", "valueFrom": {"secretKeyRef": in_secret}},
         {"name": "LIQUIBASE_LOG_LEVEL", "value": "info"},
         {"name": "EXTRA_JAVA_ARGS", "value": f"$(EXTRA_JAVA_ARGS) -D{MODE_PROPERTY}=liquibase-only"},
+        {"name": LOCK_WAIT_MINUTES, "value": "3"},
     ]
     assert not {"livenessProbe", "readinessProbe", "startupProbe", "lifecycle", "ports"} & container.keys()
 
