@@ -93,8 +93,8 @@ def _end(
     if _is_stored(entry, standing):
         if standing.paused:
             return None
-        if entry.decision is RejectionDecision.BYPASSED:
-            return RejectionEnd.BYPASSED
+        if entry.decision in _LET_THROUGH:  # whatever its pods migrated by themselves since
+            return _LET_THROUGH[entry.decision]
         if _completion(status, entry) is not None or status.completion(standing.hash) is not None:
             return RejectionEnd.MIGRATED
         return RejectionEnd.BYPASSED if entry.hash in bypassed else RejectionEnd.OPENED
