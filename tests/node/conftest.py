@@ -1,16 +1,15 @@
 """One cluster with a real node for all tests here, root on Linux; anything missing is an error, never a skip."""
 
-import itertools
 from collections.abc import AsyncIterator, Iterator
-from typing import Final
 
 import pytest
 
-from tests.controlplane.client import Client, until
+from tests.controlplane.client import Client
+from tests.controlplane.fixtures import namespace
 from tests.node import gateway, product
 from tests.node.cluster import NodeCluster
 
-_NUMBERS: Final = itertools.count(1)
+__all__ = ["namespace"]
 
 
 @pytest.fixture(scope="session")
@@ -40,14 +39,3 @@ async def admin(cluster: NodeCluster) -> AsyncIterator[Client]:
     """Give a client that may do everything."""
     async with Client(cluster.api_url, cluster.client_context) as client:
         yield client
-
-
-@pytest.fixture
-async def namespace(admin: Client) -> AsyncIterator[str]:
-    """Give a fresh namespace in which pods can be made; it is deleted afterwards, without waiting for it."""
-    name = f"test-{next(_NUMBERS)}"
-    path = f"/api/v1/namespaces/{name}"
-    await admin.post("/api/v1/namespaces", {"metadata": {"name": name}})
-    await until(lambda: admin.exists(f"{path}/serviceaccounts/default"), what="the default service account")
-    yield name
-    await admin.delete(path)

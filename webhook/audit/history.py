@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from fnmatch import fnmatchcase
 
-from webhook.audit.rejections.rejection import audit_rows
+from webhook.audit.rejections.rows import audit_rows
 from webhook.policy.record import Mode, Record, Rejection, RejectionDecision, RejectionEnd, Rejections
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import click
 import msgspec
 
-from webhook.audit.rejections.rejection import audit_rows
+from webhook.audit.rejections.rows import audit_rows
 from webhook.cli.output import table
 from webhook.embedded.apiserver import EmbeddedApiServer, Outcome
 from webhook.embedded.jobs import LOCKED, SUCCESS, Ending

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -15,28 +14,6 @@ from webhook.errors import NotLeadingError
 DEADLINE = 10.0
 DURATION = 15.0
 RENEW = 4.0
-
-
-@pytest.fixture
-def world() -> Iterator[World]:
-    world = World()
-    yield world
-    world.close()
-    assert not [error for loop in world.processes for error in loop.errors]
-
-
-@pytest.fixture
-def server(world: World) -> LeaseServer:
-    return LeaseServer(world)
-
-
-@pytest.fixture
-def one(world: World, server: LeaseServer) -> Replica:
-    """A replica that leads."""
-    replica = Replica(world, server, "one").start()
-    world.advance(1)
-    assert replica.elector.held()
-    return replica
 
 
 @pytest.fixture

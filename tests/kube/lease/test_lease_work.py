@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 
 import pytest
 from hypothesis import given, settings
@@ -16,28 +15,6 @@ from webhook.kube.lease.elector import steady
 
 DEADLINE = 10.0
 DURATION = 15.0
-
-
-@pytest.fixture
-def world() -> Iterator[World]:
-    world = World()
-    yield world
-    world.close()
-    assert not [error for loop in world.processes for error in loop.errors]
-
-
-@pytest.fixture
-def server(world: World) -> LeaseServer:
-    return LeaseServer(world)
-
-
-@pytest.fixture
-def one(world: World, server: LeaseServer) -> Replica:
-    """A replica that leads."""
-    replica = Replica(world, server, "one").start()
-    world.advance(1)
-    assert replica.elector.held()
-    return replica
 
 
 class BrokenError(Exception):

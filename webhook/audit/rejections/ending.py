@@ -90,16 +90,17 @@ def _end(
     entry: Rejection, status: RecordStatus, standing: Standing, bypassed: set[str], now: datetime
 ) -> RejectionEnd | None:
     """Give the end that is seen, None while it is open."""
-    if _is_stored(entry, standing):
-        if standing.paused:
-            return None
-        if entry.decision in _LET_THROUGH:  # whatever its pods migrated by themselves since
-            return _LET_THROUGH[entry.decision]
+    stored = _is_stored(entry, standing)
+    if stored and standing.paused:
+        return None
+    if (
+        entry.decision in _LET_THROUGH
+    ):  # on record since it was stored, whatever its pods migrated or followed since
+        return _LET_THROUGH[entry.decision]
+    if stored:
         if _completion(status, entry) is not None or status.completion(standing.hash) is not None:
             return RejectionEnd.MIGRATED
         return RejectionEnd.BYPASSED if entry.hash in bypassed else RejectionEnd.OPENED
-    if entry.decision in _LET_THROUGH:  # it is on record since it was stored; another has followed by now
-        return _LET_THROUGH[entry.decision]
     if entry.decision is RejectionDecision.HELD or (standing.image is None and entry.from_image):
         return RejectionEnd.ABANDONED
     wanted = bool(_hash(entry)) and status.spec_hash.startswith(_hash(entry))

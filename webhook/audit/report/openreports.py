@@ -13,6 +13,7 @@ from enum import StrEnum
 from typing import Any, Final
 
 from webhook.audit.rejections.rejection import IMAGE_LIMIT, shown
+from webhook.audit.rejections.rows import ENDS
 from webhook.audit.rejections.telling import done_about
 from webhook.audit.report.survey import Standing, Survey
 from webhook.audit.scan.finding import Finding, Rule, Severity
@@ -177,12 +178,8 @@ def _judged(entry: Rejection) -> tuple[Outcome, Severity]:
 def _became(entry: Rejection) -> str:
     if entry.ended is RejectionEnd.MIGRATED:
         return "migrated, and it went on"
-    if entry.ended is RejectionEnd.ABANDONED:
-        return "given up"
-    if entry.ended is RejectionEnd.BYPASSED:
-        return "let through by break-glass"
-    if entry.ended is RejectionEnd.OPENED:
-        return "let through unmigrated"
+    if entry.ended is not None:
+        return ENDS[entry.ended]
     if entry.passes:
         return "it would pass now"
     return "no migration lets it pass" if entry.reason in BEYOND_MIGRATION else "its migration is not complete"
