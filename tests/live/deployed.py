@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from tests.controlplane import binaries
 from tests.controlplane.arguments import free_ports
-from tests.controlplane.client import Client
+from tests.controlplane.client import Client, until
 from tests.controlplane.cluster import ControlPlane
 from tests.controlplane.processes import Component, Spawner
 from tests.live.installation import Replica
@@ -98,6 +98,14 @@ class Deployed:
         assert asked.code == 0, asked
         # Generated, and without labels.
         return [*asked.out.split(), *([DEFINITION] if await self.admin.exists(DEFINITION) else [])]
+
+    async def keeps(self, *kept: str) -> None:
+        """Wait until no more than this is there of ours: pods go after what asked for them."""
+
+        async def gone() -> bool:
+            return await self.left() == list(kept)
+
+        await until(gone, 120, f"nothing of ours is left but {kept}")
 
     async def stop(self) -> None:
         """End the processes that were started."""

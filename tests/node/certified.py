@@ -35,7 +35,7 @@ async def certified(cluster: NodeCluster, admin: Client, folder: Path, overlay: 
             yield installation
         finally:
             await installation.kubectl("delete", "--ignore-not-found", "--wait=false", "-k", source)
-            await pods.nothing_left(installation)
+            await installation.keeps()
     finally:
         manager.stop()
 

@@ -47,12 +47,3 @@ async def told(installation: Deployed) -> str:
     described = await installation.kubectl("describe", "pods", "-n", NAMESPACE)
     logs = await installation.kubectl("logs", "-n", NAMESPACE, "-l", LABEL, "--tail=20", "--prefix")
     return f"{described.out[-6000:]}\n{logs.out}{logs.err}"
-
-
-async def nothing_left(installation: Deployed) -> None:
-    """Wait until nothing of ours is on the cluster, of whatever kind."""
-
-    async def nothing() -> bool:
-        return not await installation.left()
-
-    await until(nothing, 120, "nothing of ours is left")

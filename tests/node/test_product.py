@@ -149,6 +149,6 @@ async def test_what_was_deployed_leaves_nothing(admin: Client, deployed: Deploye
     done = await deployed.kubectl("delete", "--wait", "-k", str(MANIFESTS / "overlays" / "self-managed"))
     assert done.code == 0, done
 
-    await pods.nothing_left(deployed)
+    await deployed.keeps()
     with pytest.raises(ApiError):
         await admin.get(f"/api/v1/namespaces/{NAMESPACE}")

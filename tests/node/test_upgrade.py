@@ -68,7 +68,7 @@ async def test_no_call_fails_while_everything_is_replaced(
     finally:
         source = MANIFESTS / "overlays" / "self-managed"
         await installation.kubectl("delete", "--ignore-not-found", "--wait=false", "-k", str(source))
-        await pods.nothing_left(installation)
+        await installation.keeps()
 
 
 async def images(admin: Client) -> set[str]:

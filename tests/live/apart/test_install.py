@@ -88,7 +88,7 @@ async def test_a_dry_run_of_everything_is_clean(deployed: Deployed, plane: Contr
         lines = done.out.splitlines()
         assert len(lines) > 20, name
         assert all(line.endswith("(server dry run)") for line in lines), name
-    assert await deployed.left() == []
+    await deployed.keeps()
     await deployed.kubectl("delete", "namespace", NAMESPACE, "gateways")
 
 
@@ -130,7 +130,7 @@ async def test_from_nothing_to_enforced_and_out_again(deployed: Deployed, world:
         removing = asyncio.create_task(removed(deployed, by))
         await deployed.stop()
         await removing
-    assert await deployed.left() == []
+    await deployed.keeps()
     assert not await deployed.admin.exists(f"/api/v1/namespaces/{NAMESPACE}")
     # The Gateway runs on, and rolls out freely.
     await world.set_image("ssg", OLD)
@@ -167,7 +167,7 @@ async def test_named_namespaces_are_migrated_and_in_others_the_gate_stays_shut(
     await deployed.stop()
     await deployed.kubectl("delete", "-k", str(MANIFESTS / "overlays" / "namespaced"))
     await deployed.kubectl("delete", "namespace", "gateways")
-    assert await deployed.left() == []
+    await deployed.keeps()
 
 
 async def test_cert_manager_issues_and_injects_what_the_overlay_asks_for(
@@ -191,7 +191,7 @@ async def test_cert_manager_issues_and_injects_what_the_overlay_asks_for(
     assert done.code == 0, done.err
     assert await injected()
     await deployed.kubectl("delete", "-k", str(MANIFESTS / "overlays" / "kind"))
-    assert await deployed.left() == []
+    await deployed.keeps()
 
 
 async def installed(deployed: Deployed, by: str) -> None:

@@ -27,6 +27,6 @@ async def remove_product(cluster: NodeCluster, folder: Path) -> None:
     async with Client(cluster.api_url, cluster.client_context) as admin:
         installation = Deployed(cluster, admin, folder)
         await installation.kubectl("delete", "--ignore-not-found", "--wait=false", "-k", _OVERLAY)
-        await pods.nothing_left(installation)
+        await installation.keeps()
         gone = await installation.kubectl("delete", "crd", GATEWAYS, "--ignore-not-found")
         assert gone.code == 0, gone
