@@ -56,9 +56,8 @@ up() {
         kind create cluster --name "$CLUSTER" --config "$FOLDER/cluster.yaml" --kubeconfig "$KUBECONFIG" --wait 180s \
             ${KIND_IMAGE:+--image "$KIND_IMAGE"}
     fi
-    for name in $STAND_INS; do
-        docker tag "$1" "$name"
-    done
+    # shellcheck disable=SC2046 # an option for each name
+    docker build --build-arg "BASE=$1" $(printf -- '--tag %s ' $STAND_INS) "$FOLDER/stand-in"
     # shellcheck disable=SC2086 # a list of names
     kind load docker-image --name "$CLUSTER" "$1" $STAND_INS
     kubectl apply -f "$CERT_MANAGER_MANIFEST"
@@ -75,7 +74,7 @@ up() {
 down() {
     kind delete cluster --name "$CLUSTER" --kubeconfig "$KUBECONFIG"
     # shellcheck disable=SC2086 # a list of names
-    docker rmi $STAND_INS >/dev/null 2>&1 || true # names of an image that stays; they may be gone
+    docker rmi $STAND_INS >/dev/null 2>&1 || true # they may be gone
     rm -f "$KUBECONFIG"
 }
 

@@ -1,7 +1,7 @@
 #!/bin/sh
 # The story of a Gateway upgrade on a real cluster, told by kubectl and checked step by step: `make kind-demo`. It plays in
 # a namespace of its own, schemagate-demo, which it begins anew. Needs the cluster of `make kind-up`, or any other with
-# schemagate and, on its nodes, schemagate's image under the three names below.
+# schemagate and, on its nodes, the image of `stand-in` under the three names below.
 set -eu
 
 NAMESPACE=schemagate-demo

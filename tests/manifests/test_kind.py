@@ -90,7 +90,7 @@ def test_up_makes_the_cluster_and_brings_all_of_it_there(machine: Machine) -> No
         "kind get clusters",
         f"kind create cluster --name schemagate --config {KIND}/cluster.yaml --kubeconfig .kind/kubeconfig "
         "--wait 180s --image node:v1.36.3",
-        *(f"docker tag {IMAGE} {name}" for name in STAND_INS),
+        f"docker build --build-arg BASE={IMAGE} {' '.join(f'--tag {name}' for name in STAND_INS)} {KIND}/stand-in",
         f"kind load docker-image --name schemagate {IMAGE} {' '.join(STAND_INS)}",
         "kubectl apply -f cert-manager.yaml",
         "kubectl wait deployment --all -n cert-manager --for=condition=Available --timeout=300s",

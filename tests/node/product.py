@@ -98,7 +98,7 @@ def path_of(source: Path, name: str) -> Path:
 
 def _make_base() -> None:
     """Make the base image, Debian's smallest system with Python, unless the store has it."""
-    if _buildah("images", "--noheading", "--format={{.ID}}", f"--filter=reference={BASE}").strip():
+    if buildah("images", "--noheading", "--format={{.ID}}", f"--filter=reference={BASE}").strip():
         return
     release = dict(line.split("=", 1) for line in shlex.split(Path("/etc/os-release").read_text()) if "=" in line)
     suite = release.get("VERSION_CODENAME", "")
@@ -115,10 +115,10 @@ def _make_base() -> None:
         _run(
             "tar", "-C", str(system), "--exclude=./var/cache/apt", "--exclude=./var/lib/apt", "-cf", str(tar), "."
         )
-        container = _buildah("from", "scratch").strip()
-        _buildah("add", "--quiet", container, str(tar), "/")
-        _buildah("config", "--env=PATH=/usr/sbin:/usr/bin:/sbin:/bin", container)
-        _buildah("commit", "--quiet", "--rm", container, BASE)
+        container = buildah("from", "scratch").strip()
+        buildah("add", "--quiet", container, str(tar), "/")
+        buildah("config", "--env=PATH=/usr/sbin:/usr/bin:/sbin:/bin", container)
+        buildah("commit", "--quiet", "--rm", container, BASE)
 
 
 def _build(source: Path, name: str, path: Path) -> None:
@@ -127,9 +127,9 @@ def _build(source: Path, name: str, path: Path) -> None:
     fresh.unlink(missing_ok=True)
     with _secrets() as secrets:
         arguments = [f"--build-arg=BASE={BASE}", f"--build-arg=VERSION={__version__}"]
-        _buildah("bud", "--pull-never", "--timestamp=0", *arguments, *secrets, f"--tag={name}", str(source))
-    _buildah("push", "--quiet", name, f"docker-archive:{fresh}:{name}")
-    _buildah("rmi", name)
+        buildah("bud", "--pull-never", "--timestamp=0", *arguments, *secrets, f"--tag={name}", str(source))
+    buildah("push", "--quiet", name, f"docker-archive:{fresh}:{name}")
+    buildah("rmi", name)
     fresh.rename(path)
 
 
@@ -152,7 +152,7 @@ def _secrets() -> Iterator[list[str]]:
         yield found
 
 
-def _buildah(*arguments: str) -> str:
+def buildah(*arguments: str) -> str:
     """Run buildah on a store of our own, with nothing but chroot around RUN: there is no daemon."""
     store = cache() / "storage"
     options = (f"--root={store}", f"--runroot={store / 'run'}", "--storage-driver=overlay")
