@@ -7,11 +7,8 @@ from typing import Any
 import msgspec
 import structlog
 
-from webhook.policy.decision import MESSAGE_LIMIT, printable
-from webhook.policy.migration.redaction import redact
-
-# Longest text that is searched for credentials: the words of an API server may repeat a whole object.
-_READ_LIMIT = 4096
+from webhook.policy.decision import MESSAGE_LIMIT
+from webhook.policy.redaction import safe
 
 
 def configure_logging(level: str) -> None:
@@ -60,4 +57,4 @@ def logger() -> Any:
 
 def said(error: Exception) -> str:
     """Give the words of an error for a log, in one line: an API server's may repeat what somebody wrote."""
-    return printable(redact(str(error)[:_READ_LIMIT]), MESSAGE_LIMIT)
+    return safe(str(error), MESSAGE_LIMIT)

@@ -84,7 +84,7 @@ class Settings(BaseSettings):
         "schemagate-controller"
     )
     lease_seconds: Annotated[
-        float, Field(ge=3, le=300, description="how long a Lease outlives its holder; renewed four times in it")
+        float, Field(ge=3, le=300, description="how long a Lease outlives its holder; renewed three times in it")
     ] = 15.0
     watch_idle_seconds: Annotated[
         float, Field(ge=5, le=300, description="silence after which a watch counts as dead and is opened anew")

@@ -18,10 +18,10 @@ from webhook.audit.decisions import Line
 from webhook.audit.rejections.ledger import Ledger
 from webhook.audit.rejections.rejection import Rejected
 from webhook.embedded.cluster import EmbeddedCluster
+from webhook.metrics.admission import Telemetry
 from webhook.policy.names import BYPASS_HASH, BYPASS_REASON, BYPASS_UNTIL, HELD
 from webhook.policy.objects import UserInfo
 from webhook.policy.record import Mode, RejectionDecision
-from webhook.telemetry import Telemetry
 
 CREATION = review("Pod", request={"operation": "CREATE"})
 

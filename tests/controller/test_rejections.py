@@ -10,11 +10,11 @@ import pytest
 from tests.support import builders as make
 from tests.support.builders import IMAGE, NEXT_IMAGE, NOW
 from webhook.audit.rejections.rejection import Rejected
-from webhook.controller.rejections import REMEMBERED, take_in
+from webhook.controller.rejections import take_in
 from webhook.embedded.writes import EmbeddedControllerCluster
 from webhook.errors import ConflictError, UnreachableError
 from webhook.policy.objects import Deployment
-from webhook.policy.record import Record, RecordStatus
+from webhook.policy.record import BATCHES_KEPT, Record, RecordStatus
 
 
 class Stored(EmbeddedControllerCluster):
@@ -75,12 +75,12 @@ async def test_a_batch_counts_once_however_often_it_is_taken_in(cluster: Stored)
 
 
 async def test_a_record_remembers_the_newest_batches(cluster: Stored) -> None:
-    for number in range(REMEMBERED + 5):
+    for number in range(BATCHES_KEPT + 5):
         await take_in(cluster, f"uid-{number}", [rejected()])
     record = cluster.record("team-a", "ssg")
     assert record is not None
-    assert len(record.status.rejections.folded) == REMEMBERED
-    assert record.status.rejections.folded[0] == f"uid-{REMEMBERED + 4}"
+    assert len(record.status.rejections.folded) == BATCHES_KEPT
+    assert record.status.rejections.folded[0] == f"uid-{BATCHES_KEPT + 4}"
 
 
 @pytest.mark.parametrize("made_up", [{"name": "nobody"}, {"from_image": "gateway:never-ran"}])

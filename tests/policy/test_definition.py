@@ -15,7 +15,7 @@ from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from tests.policy.migration.test_lifecycle_world import World
-from tests.policy.test_record import records
+from tests.policy.record.test_record import records
 from tests.support.builders import NOW, URL
 from webhook.audit.rejections.rejection import Rejected, fold
 from webhook.policy.database import jdbc
@@ -41,7 +41,7 @@ from webhook.policy.record import (
     Rollback,
     Runner,
 )
-from webhook.policy.record_spec import JDBC_URL_ADVICE, JDBC_URL_PATTERN
+from webhook.policy.record.spec import JDBC_URL_ADVICE, JDBC_URL_PATTERN
 
 Schema = Mapping[str, Any]
 MANIFEST = definition()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import itertools
 import json
@@ -14,9 +15,9 @@ from prometheus_client import CollectorRegistry
 
 from certs import CertificateAuthority, KeyPair
 from tests.support.builders import NOW
-from webhook.certificate_metrics import ServedMetrics
 from webhook.errors import StartError
 from webhook.kube.api.client import Client
+from webhook.metrics.certificates import ServedMetrics
 from webhook.runtime.certificates import ServedCertificate
 from webhook.runtime.tls import Tls
 from webhook.settings import Settings
@@ -151,8 +152,36 @@ def test_files_are_verified_by_the_bundle_that_is_named(tmp_path: Path) -> None:
     paths["tls_ca"].write_bytes(NEW.certificate_pem)
     assert "--tls-ca" in Replica(Settings.model_construct(**paths)).served.missing()[0]
     paths["tls_ca"].unlink()
-    with pytest.raises(StartError, match="--tls-ca"):
+    with pytest.raises(StartError, match="tls_ca is missing"):
         Replica(Settings.model_construct(**paths))
+
+
+async def test_files_of_another_authority_are_judged_by_the_bundle_that_came_with_them(tmp_path: Path) -> None:
+    paths: dict[str, Any] = {name: tmp_path / name for name in ("tls_cert", "tls_key", "tls_ca")}
+
+    def write(authority: CertificateAuthority) -> None:
+        pair = leaf(authority)
+        for path, content in zip(
+            paths.values(), (pair.certificate_chain, pair.private_key, authority.certificate_pem), strict=True
+        ):
+            path.write_bytes(content)
+
+    write(OLD)
+    replica = Replica(Settings.model_construct(**paths))
+    assert replica.tls.source is not None
+    replica.register(OLD.certificate_pem)
+    write(NEW)
+    looked = asyncio.Event()
+    following = asyncio.create_task(
+        replica.tls.source.follow(
+            replica.tls.serving, interval=1, sleep=lambda _: asyncio.sleep(0), report=lambda *_: looked.set()
+        )
+    )
+    await asyncio.wait_for(looked.wait(), 30)
+    following.cancel()
+    assert len(replica.served.missing()) == 2  # the injector has not been there yet
+    replica.register(NEW.certificate_pem)
+    assert replica.served.missing() == []
 
 
 def test_files_without_a_bundle_ask_the_api_server_for_nothing(tmp_path: Path) -> None:

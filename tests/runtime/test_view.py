@@ -16,12 +16,12 @@ from tests.audit.stocks import complete, stock
 from tests.kube.fake_api import client_of, serving
 from tests.support import builders as make
 from tests.support.builders import NOW
-from webhook.admission.ops import Ops, OpsServer, View
 from webhook.audit.scan.stock import Stock
 from webhook.kube.copies import ControllerCopies
 from webhook.policy.names import ENFORCE
 from webhook.policy.record import Mode
 from webhook.runtime.controller import ControllerProcess
+from webhook.runtime.ops import Ops, OpsServer, View
 from webhook.runtime.view import FRESH_SECONDS, AuditView, stock_of
 from webhook.settings import Settings, read_settings
 

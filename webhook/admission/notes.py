@@ -8,13 +8,13 @@ from webhook.admission.handlers import Verdict
 from webhook.audit.decisions import Line
 from webhook.audit.rejections.ledger import Ledger
 from webhook.audit.rejections.rejection import READ_LIMIT, Rejected, telling
+from webhook.metrics.admission import Telemetry
 from webhook.policy.inputs import short
 from webhook.policy.migration.target import is_held
 from webhook.policy.names import HELD
 from webhook.policy.reasons import ALLOWING, Reason
 from webhook.policy.record import Mode, RejectionDecision
 from webhook.policy.rollout.change import Rollout
-from webhook.telemetry import Telemetry
 
 # The usual course of things.
 _QUIET = frozenset({"allow", "patch"})

@@ -19,7 +19,7 @@ from msgspec import Meta
 
 from webhook.audit.rejections.rejection import shown
 from webhook.policy.record import Mode, RejectionDecision
-from webhook.policy.record_wire import GROUPS_KEPT
+from webhook.policy.record.wire import GROUPS_KEPT
 
 SCHEMA: Final = "schemagate.io/decision/v1"
 LIMIT = 2048

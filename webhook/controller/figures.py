@@ -12,7 +12,7 @@ from webhook.policy.gateway import gateway_container
 from webhook.policy.governance import govern
 from webhook.policy.objects import Deployment
 from webhook.policy.reasons import BEYOND_MIGRATION
-from webhook.policy.record import Evidence, Mode, Phase, Record, RejectionDecision
+from webhook.policy.record import STOPPED, Evidence, Mode, Phase, Record
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,9 +30,6 @@ class Figures:
     migrated: datetime | None
     governed: int
     ungoverned: int
-
-
-_STOPPED = frozenset({None, RejectionDecision.DENIED, RejectionDecision.HELD})
 
 
 def figures(copies: Copies, default_mode: Mode) -> Figures:
@@ -60,7 +57,7 @@ def figures(copies: Copies, default_mode: Mode) -> Figures:
 def _waiting(records: Iterable[Record]) -> Iterable[datetime]:
     for record in records:
         for entry in record.status.rejections.newest:
-            stopped = entry.ended is None and not entry.passes and entry.decision in _STOPPED
+            stopped = entry.ended is None and not entry.passes and entry.decision in STOPPED
             if stopped and entry.reason not in BEYOND_MIGRATION and entry.first is not None:
                 yield entry.first
 

@@ -8,11 +8,7 @@ from webhook.audit.rejections.batch import by_record, credible
 from webhook.audit.rejections.rejection import Rejected, fold
 from webhook.errors import UnreachableError
 from webhook.policy.objects import Deployment
-from webhook.policy.record import Record, RecordStatus
-
-REMEMBERED = 64
-"""UIDs of batches that a record remembers: more than replicas that could have one under way."""
-
+from webhook.policy.record import BATCHES_KEPT, Record, RecordStatus
 
 Told = Callable[[Record, Deployment | None, Sequence[Rejected]], None]
 """Takes what was folded into a record, for Events; returns at once and never raises."""
@@ -53,7 +49,7 @@ async def take_in(cluster: Ledgers, uid: str, rejections: Sequence[Rejected], to
         if record is None or not fitting or uid in record.status.rejections.folded:
             continue
         kept = fold(record.status.rejections, fitting)
-        kept = replace(kept, folded=(uid, *record.status.rejections.folded)[:REMEMBERED])
+        kept = replace(kept, folded=(uid, *record.status.rejections.folded)[:BATCHES_KEPT])
         written = await cluster.write_status(record, replace(record.status, rejections=kept))
         told(written, deployment, fitting)
     return left_out

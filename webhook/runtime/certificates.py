@@ -5,15 +5,12 @@ import contextlib
 from collections.abc import Callable
 from datetime import datetime
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from certs import CertError, KeyPair
 from certs.bundle import leaf_of, valid, verifies
 from certs.choice import Recent, preferable
 from certs.renewal import Reason
-from webhook.certificate_metrics import ServedMetrics
-from webhook.errors import StartError
 from webhook.kube.api.client import Client
 from webhook.kube.api.pace import Pace
 from webhook.kube.certificates.keeper import leaf_in
@@ -22,6 +19,7 @@ from webhook.kube.certificates.secrets import LEAF, SECRETS, Secret, read_secret
 from webhook.kube.certificates.settings import own_of
 from webhook.kube.informer.reflector import Reflector
 from webhook.kube.lease.elector import steady
+from webhook.metrics.certificates import ServedMetrics
 from webhook.runtime.tls import Tls
 from webhook.settings import Settings
 
@@ -52,7 +50,6 @@ class ServedCertificate:
     ) -> None:
         self._tls, self._report, self._metrics = tls, report, metrics
         self._now, self._clock = now, clock
-        self._file_bundle = _read_bundle(settings.tls_ca)
         self._wake = asyncio.Event()
         self._loaded = asyncio.Event()
         if tls.loaded:
@@ -157,8 +154,8 @@ class ServedCertificate:
         """Name the webhooks whose bundle does not verify what is shown."""
         pair, now = self._tls.serving.pair, self._now()
         known = dict(self._live())
-        if self._file_bundle is not None:
-            known["--tls-ca"] = self._file_bundle
+        if self._tls.source is not None and self._tls.source.bundle is not None:
+            known["--tls-ca"] = self._tls.source.bundle
         return [name for name, bundle in known.items() if not verifies(bundle, pair, now)]
 
     def _live(self) -> dict[str, bytes]:
@@ -174,10 +171,3 @@ class ServedCertificate:
 
     def _changed(self, _namespace: str, _name: str) -> None:
         self._wake.set()
-
-
-def _read_bundle(path: Path | None) -> bytes | None:
-    try:
-        return None if path is None else path.read_bytes()
-    except OSError as error:
-        raise StartError(f"--tls-ca {path}: {error.strerror or error}") from None

@@ -3,11 +3,9 @@
 import asyncio
 from collections.abc import Sequence
 
-from webhook.admission.ops import Ops, OpsServer
+from webhook.audit.rejections.notices import notice_of
 from webhook.audit.rejections.rejection import Rejected
-from webhook.audit.rejections.telling import notice_of
 from webhook.audit.scan.stock import Stock
-from webhook.certificate_metrics import KeeperMetrics
 from webhook.controller.concerned import concerned, everything
 from webhook.controller.figures import figures
 from webhook.controller.jobs import awaits_pod
@@ -26,18 +24,20 @@ from webhook.kube.outbox import Inbox, Received
 from webhook.kube.resources import DEPLOYMENTS, RECORDS
 from webhook.kube.stocktaking import take_stock
 from webhook.logs import logger, said
-from webhook.migration_metrics import ENDS, MigrationMetrics
+from webhook.metrics.certificates import KeeperMetrics
+from webhook.metrics.controller import ControllerTelemetry
+from webhook.metrics.migrations import ENDS, MigrationMetrics
 from webhook.policy.migration.notices import Notice
 from webhook.policy.names import GATEWAY_KIND
 from webhook.policy.objects import Deployment
 from webhook.policy.record import Evidence, Phase, Record, RecordStatus
 from webhook.runtime.intake import Intake
+from webhook.runtime.ops import Ops, OpsServer
 from webhook.runtime.process import calm_collector, utc_now
 from webhook.runtime.reports import PolicyReports
 from webhook.runtime.scans import BackgroundScan
 from webhook.runtime.view import AuditView, stock_of
 from webhook.settings import Settings
-from webhook.telemetry import ControllerTelemetry
 
 RESYNC_SECONDS = 600.0
 """How often everything is looked at although nothing changed: a net under the watches."""

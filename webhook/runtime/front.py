@@ -11,16 +11,16 @@ from webhook.admission.gather import Cluster, Gatherer
 from webhook.admission.handlers import PATHS, endpoints
 from webhook.admission.limits import Limits
 from webhook.admission.notes import Notes
-from webhook.admission.ops import Ops, OpsServer
 from webhook.admission.server import WebhookServer
 from webhook.audit.decisions import DecisionLog
 from webhook.audit.rejections.ledger import Ledger
 from webhook.errors import StartError
 from webhook.logs import logger
+from webhook.metrics.admission import Telemetry
+from webhook.runtime.ops import Ops, OpsServer
 from webhook.runtime.process import calm_collector
 from webhook.runtime.tls import Tls
 from webhook.settings import Settings
-from webhook.telemetry import Telemetry
 
 CLOSING_SECONDS = 2.0
 """How long the decision log may go on writing once the webhooks are closed."""

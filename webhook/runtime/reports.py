@@ -8,7 +8,6 @@ from typing import Any, Final
 
 from webhook.audit.report.openreports import Report, reports
 from webhook.audit.report.survey import survey
-from webhook.audit.scan.scan import scan
 from webhook.audit.scan.stock import Stock
 from webhook.errors import ClusterError, ForbiddenError, NotLeadingError
 from webhook.kube.api.client import Client
@@ -125,4 +124,4 @@ class PolicyReports:
 
 
 def _reports(stock: Stock, taken: datetime) -> dict[str, Report]:
-    return reports(survey(stock, scan(stock, taken), cluster="", taken=taken))
+    return reports(survey(stock, cluster="", taken=taken))

@@ -23,7 +23,7 @@ class Tls:
         self.loaded = not later
         try:
             if settings.tls_cert is not None and settings.tls_key is not None and not later:
-                self.source = FilePairSource(settings.tls_cert, settings.tls_key)
+                self.source = FilePairSource(settings.tls_cert, settings.tls_key, settings.tls_ca)
                 pair = self.source.load()
             else:
                 pair, authority = _local_pair(now)

@@ -8,7 +8,6 @@ from typing import Final
 
 from webhook.audit.report.html.report import SECURITY_POLICY, render
 from webhook.audit.report.survey import survey
-from webhook.audit.scan.scan import scan
 from webhook.audit.scan.stock import Stock, key_of
 from webhook.kube.copies import ControllerCopies
 from webhook.policy.names import GATEWAY_KIND, RECORD_KIND
@@ -57,7 +56,7 @@ class AuditView:
 
 
 def _page(stock: Stock, cluster: str, taken: datetime) -> bytes:
-    return render(survey(stock, scan(stock, taken), cluster=cluster, taken=taken))
+    return render(survey(stock, cluster=cluster, taken=taken))
 
 
 def stock_of(copies: ControllerCopies, default_mode: Mode) -> Stock:

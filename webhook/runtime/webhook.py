@@ -2,13 +2,13 @@
 
 import asyncio
 
-from webhook.certificate_metrics import ServedMetrics
 from webhook.errors import ClusterError, NameTakenError, StartError
 from webhook.kube.api.client import Client
 from webhook.kube.api.pace import Pace
 from webhook.kube.cluster import WebhookCluster
 from webhook.kube.outbox import Outbox
 from webhook.logs import logger, said
+from webhook.metrics.certificates import ServedMetrics
 from webhook.runtime.certificates import ServedCertificate
 from webhook.runtime.front import Front
 from webhook.runtime.process import utc_now

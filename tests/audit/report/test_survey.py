@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 
 import msgspec
@@ -13,7 +15,6 @@ from tests.support.surveys import large, small
 from webhook.audit.report.survey import Standing, Survey, survey
 from webhook.audit.report.wait import State
 from webhook.audit.scan.finding import Rule
-from webhook.audit.scan.scan import scan
 from webhook.audit.scan.stock import Stock
 from webhook.policy.names import ENFORCE, HELD
 from webhook.policy.objects import Deployment, view
@@ -21,11 +22,28 @@ from webhook.policy.objects import Deployment, view
 
 def of(*manifests: make.Manifest) -> Survey:
     stored = stock(*manifests)
-    return survey(stored, scan(stored, NOW), cluster="here", taken=NOW)
+    return survey(stored, cluster="here", taken=NOW)
 
 
 def named(result: Survey, name: str) -> Standing:
     return next(standing for standing in result.standings if standing.name == name)
+
+
+class Counted(tuple[Deployment, ...]):
+    """Deployments that count how often somebody goes through them."""
+
+    gone_through = 0
+
+    def __iter__(self) -> Iterator[Deployment]:
+        self.gone_through += 1
+        return super().__iter__()
+
+
+def test_gateways_are_judged_once_for_how_they_stand_and_what_is_wrong() -> None:
+    stored = stock(make.deployment(), complete())
+    counted = Counted(stored.deployments)
+    assert survey(replace(stored, deployments=counted), cluster="here", taken=NOW).standings
+    assert counted.gone_through == 1
 
 
 def test_all_gateways_are_there_the_most_urgent_first() -> None:
@@ -91,7 +109,7 @@ def test_what_cannot_be_read_is_there_with_its_finding() -> None:
     found = view(Deployment, make.deployment())
     broken = msgspec.structs.replace(found, spec=msgspec.structs.replace(found.spec, template=template))
     stored = Stock(deployments=[broken])
-    standing = named(survey(stored, scan(stored, NOW), cluster="here", taken=NOW), "ssg")
+    standing = named(survey(stored, cluster="here", taken=NOW), "ssg")
     assert [finding.rule for finding in standing.findings] == [Rule.UNREADABLE]
     assert standing.wait.state is State.UNGOVERNED
 

@@ -4,8 +4,8 @@ from hypothesis import strategies as st
 
 from webhook.policy.migration.failures import PodEnd, classify
 from webhook.policy.migration.migration_log import LINE_LIMIT, TAIL_LINES, redacted_tail
-from webhook.policy.migration.redaction import redact
 from webhook.policy.record import FailureClass
+from webhook.policy.redaction import redact
 
 LOCK = (
     "liquibase.exception.LockException: Could not acquire change log lock.  "

@@ -8,9 +8,7 @@ from webhook.audit.formats.rows import clean
 from webhook.audit.history import Refusal
 from webhook.audit.scan.finding import Finding, Severity
 from webhook.audit.scan.scan import Scan
-from webhook.policy.record import RejectionDecision
-
-_STOPPED = frozenset({RejectionDecision.DENIED, RejectionDecision.HELD, None})
+from webhook.policy.record import STOPPED
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +57,7 @@ def _unreadable(item: str) -> _Case:
 
 
 def _refusal(row: Refusal) -> _Case:
-    failed = row.open and not row.passes and row.decision in _STOPPED
+    failed = row.open and not row.passes and row.decision in STOPPED
     name = f"{row.name}: {row.reason} {row.hash} by {row.user}"
     last = row.last.isoformat() if row.last else "at a time unknown"
     text = f"{row.times} times, last {last}: {row.outcome or 'nothing more is known'}"

@@ -10,7 +10,7 @@ from webhook.policy.decision import printable
 from webhook.policy.gateway import gateway_container
 from webhook.policy.objects import Deployment
 from webhook.policy.record import Record, RejectionDecision
-from webhook.policy.record_wire import GROUPS_KEPT
+from webhook.policy.record.wire import GROUPS_KEPT
 
 LIMIT = 500
 """Rejections in a batch."""

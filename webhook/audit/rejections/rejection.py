@@ -7,7 +7,6 @@ from functools import lru_cache
 
 from webhook.policy.decision import printable
 from webhook.policy.inputs import short
-from webhook.policy.migration.redaction import redact
 from webhook.policy.record import (
     KEPT,
     Mode,
@@ -15,7 +14,8 @@ from webhook.policy.record import (
     RejectionDecision,
     Rejections,
 )
-from webhook.policy.record_wire import BYPASS_REASON_LIMIT, GROUPS_KEPT
+from webhook.policy.record.wire import BYPASS_REASON_LIMIT, GROUPS_KEPT
+from webhook.policy.redaction import redact
 
 NEWCOMERS = 5
 """How many entries of a decision may push older ones out of a full record within a minute: more is a flood, and

@@ -12,9 +12,9 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final
 
+from webhook.audit.rejections.notices import done_about
 from webhook.audit.rejections.rejection import IMAGE_LIMIT, shown
 from webhook.audit.rejections.rows import ENDS
-from webhook.audit.rejections.telling import done_about
 from webhook.audit.report.survey import Standing, Survey
 from webhook.audit.scan.finding import Finding, Rule, Severity
 from webhook.policy.decision import MESSAGE_LIMIT, printable
@@ -22,7 +22,7 @@ from webhook.policy.inputs import short
 from webhook.policy.names import PRODUCT
 from webhook.policy.reasons import BEYOND_MIGRATION, Reason
 from webhook.policy.record import Rejection, RejectionDecision, RejectionEnd
-from webhook.policy.record_wire import BYPASS_REASON_LIMIT, REASON_LIMIT
+from webhook.policy.record.wire import BYPASS_REASON_LIMIT, REASON_LIMIT
 
 LIMIT: Final = 200
 """Results that a report holds, the gravest; further ones are counted in its summary and left out."""

@@ -8,7 +8,7 @@ from datetime import datetime
 from webhook.audit.report.wait import State, Wait, wait_of
 from webhook.audit.scan.finding import Finding
 from webhook.audit.scan.judgement import Judged, judge
-from webhook.audit.scan.scan import Coverage, Scan
+from webhook.audit.scan.scan import Coverage, scan_of
 from webhook.audit.scan.stock import Key, Stock
 from webhook.policy.governance import Claims, Governance, govern
 from webhook.policy.names import HELD
@@ -80,13 +80,15 @@ class Survey:
         return {mode.value: counted[mode.value] for mode in Mode}
 
 
-def survey(stock: Stock, scan: Scan, *, cluster: str, taken: datetime) -> Survey:
+def survey(stock: Stock, *, cluster: str, taken: datetime) -> Survey:
     """Put together what is stored; records whose Deployment is not there, or not yet, count too."""
+    judgements = list(judge(stock))
+    scan = scan_of(judgements, stock, taken)
     found: dict[Key, list[Finding]] = {}
     for finding in scan.findings:
         found.setdefault((finding.namespace, finding.name), []).append(finding)
     standings: dict[Key, Standing] = {}
-    for item in judge(stock):
+    for item in judgements:
         judged = item if isinstance(item, Judged) else None
         deployment = judged.deployment if judged else _unjudged(item)
         key = (deployment.metadata.namespace, deployment.metadata.name)

@@ -6,19 +6,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from webhook.policy.decision import MESSAGE_LIMIT, printable
+from webhook.policy.decision import MESSAGE_LIMIT
 from webhook.policy.governance import Governance
 from webhook.policy.inputs import short
 from webhook.policy.migration.notices import next_step
-from webhook.policy.migration.redaction import redact
 from webhook.policy.reasons import BEYOND_MIGRATION, Reason
-from webhook.policy.record import (
-    Phase,
-    Record,
-    RecordStatus,
-    Rejection,
-    RejectionDecision,
-)
+from webhook.policy.record import STOPPED, Phase, Record, RecordStatus, Rejection
+from webhook.policy.redaction import safe
 
 
 class State(StrEnum):
@@ -67,7 +61,6 @@ class Wait:
     image: str = ""
 
 
-_TURNED_AWAY = {None, RejectionDecision.DENIED, RejectionDecision.HELD}
 _ANNOUNCED = {Reason.MIGRATION_PENDING, Reason.MIGRATION_RUNNING, Reason.MIGRATION_FAILED}
 _UNDER_WAY: Mapping[Phase, str] = {
     Phase.PENDING: "its migration is about to begin",
@@ -79,7 +72,7 @@ _UNDER_WAY: Mapping[Phase, str] = {
 
 def is_open(entry: Rejection) -> bool:
     """Tell whether a rollout was really turned away, and has not come to an end since."""
-    return entry.ended is None and entry.decision in _TURNED_AWAY
+    return entry.ended is None and entry.decision in STOPPED
 
 
 def wait_of(
@@ -178,4 +171,4 @@ def _since(status: RecordStatus, kind: str) -> datetime | None:
 
 
 def _safe(text: str) -> str:
-    return printable(redact(text[: 2 * MESSAGE_LIMIT]), MESSAGE_LIMIT)
+    return safe(text, MESSAGE_LIMIT)

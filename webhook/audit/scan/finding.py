@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from webhook.policy.decision import MESSAGE_LIMIT, printable
-from webhook.policy.migration.redaction import redact
+from webhook.policy.redaction import safe
 
 _SUBJECT_LIMIT = 300
 
@@ -143,5 +143,4 @@ class Finding:
 
 
 def _shown(text: str) -> str:
-    # The search for credentials takes the square of what it looks at.
-    return printable(redact(text[: 2 * MESSAGE_LIMIT]), MESSAGE_LIMIT)
+    return safe(text, MESSAGE_LIMIT)

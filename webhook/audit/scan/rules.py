@@ -10,10 +10,10 @@ from webhook.audit.scan.wording import IMAGE_SHOWN, image_of, lead_on, named, st
 from webhook.policy.decision import printable
 from webhook.policy.image import image_version, knows_modes
 from webhook.policy.inputs import MigrationInputs, short
-from webhook.policy.migration.redaction import redact
 from webhook.policy.names import ENFORCE, HELD, MODE_PROPERTY, MODE_SKIP
 from webhook.policy.reasons import Reason
 from webhook.policy.record import Mode, Phase, Runner
+from webhook.policy.redaction import safe
 
 RuleCheck = Callable[[Judged, datetime], Iterator[Finding]]
 LONG = timedelta(hours=1)
@@ -144,7 +144,7 @@ def migration_failed(judged: Judged, _: datetime) -> Iterator[Finding]:
         return
     failure = status.failure
     why = f" ({failure.classification}: {failure.message})" if failure else ""
-    image = printable(redact(status.image), IMAGE_SHOWN)
+    image = safe(status.image, IMAGE_SHOWN)
     said = f"migration {short(status.spec_hash)} for {image} failed{why}"
     yield _finding(judged, Rule.MIGRATION_FAILED, said, f"mend it, then: schemagate retry {named(judged)} --wait")
 

@@ -1,7 +1,7 @@
-"""The background scan: what is wrong in a cluster as it stands, and how much of it is guarded."""
+"""A scan, whoever asks for it: what is wrong in a cluster as it stands, and how much of it is guarded."""
 
 from collections import Counter
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import datetime
 
@@ -9,6 +9,7 @@ from webhook.audit.scan.finding import Finding, Rule
 from webhook.audit.scan.judgement import Judged, judge
 from webhook.audit.scan.rules import CHECKS
 from webhook.audit.scan.stock import Key, Stock, key_of
+from webhook.policy.objects import Deployment
 from webhook.policy.reasons import Reason
 from webhook.policy.record import Phase
 
@@ -73,9 +74,14 @@ class Scan:
 
 def scan(stock: Stock, now: datetime) -> Scan:
     """Look at all Gateways of a cluster; ``now`` is aware. The same stock gives the same result."""
+    return scan_of(judge(stock), stock, now)
+
+
+def scan_of(items: Iterable[Judged | tuple[Deployment, str]], stock: Stock, now: datetime) -> Scan:
+    """Give the scan of a stock by what ``judge`` made of it: for who needs both, since to judge is most of it."""
     judged: list[Judged] = []
     found: list[Finding] = []
-    for item in judge(stock):
+    for item in items:
         if isinstance(item, Judged):
             judged.append(item)
         else:

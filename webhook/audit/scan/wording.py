@@ -3,11 +3,10 @@
 import shlex
 
 from webhook.audit.scan.judgement import Judged
-from webhook.policy.decision import printable
 from webhook.policy.governance import Governance
 from webhook.policy.inputs import MigrationInputs
-from webhook.policy.migration.redaction import redact
 from webhook.policy.record import Phase, Runner
+from webhook.policy.redaction import safe
 
 IMAGE_SHOWN = 256
 """Longest image in a message, in characters."""
@@ -35,7 +34,7 @@ def lead_on(judged: Judged, governance: Governance, inputs: MigrationInputs) -> 
 
 def image_of(inputs: MigrationInputs) -> str:
     """Give the image as it may be shown."""
-    return printable(redact(inputs.image), IMAGE_SHOWN)
+    return safe(inputs.image, IMAGE_SHOWN)
 
 
 def named(judged: Judged) -> str:

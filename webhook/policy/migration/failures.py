@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 from webhook.policy.decision import printable
 from webhook.policy.migration.migration_log import LINE_LIMIT, finding, interrupted, redacted_tail
-from webhook.policy.migration.redaction import redact
 from webhook.policy.record import Failure, FailureClass
+from webhook.policy.redaction import redact
 
 # First found wins: what stopped the pod before the deadline that it then ran into.
 _REASONS = {

@@ -8,7 +8,7 @@
               Waiting     Superseded ──(the old Job ends)──▶ Pending
        (same database busy)  (other inputs wanted; never killed amid its changes)
 
-First the status takes note of how our Job stands (``_note_job``), whatever is wanted now; then the wanted inputs
+First the status takes note of how our Job stands (``note_job``), whatever is wanted now; then the wanted inputs
 decide. The status is written before the steps are taken, and every step is safe to repeat: a controller that dies
 in between finds its intent in the status (``job`` without ``uid``) and goes on from there.
 """
@@ -17,9 +17,11 @@ from dataclasses import replace
 
 from webhook.policy.completions import completion_of
 from webhook.policy.inputs import MigrationInputs, short
+from webhook.policy.migration.adoption import adopt
 from webhook.policy.migration.conditions import with_conditions
-from webhook.policy.migration.databases import database_key, known_database
+from webhook.policy.migration.databases import database_key
 from webhook.policy.migration.job import job_name
+from webhook.policy.migration.noting import better, completed, completion_by, failure_of, note_job, our_job
 from webhook.policy.migration.observed import (
     ClearRetry,
     CreateJob,
@@ -27,19 +29,14 @@ from webhook.policy.migration.observed import (
     JobPhase,
     MarkMigrated,
     Observed,
-    ObservedJob,
     Plan,
     Step,
     Unpause,
-    awaits_first_pods,
-    end_is_noted,
     ended_badly,
     rolls_out,
 )
 from webhook.policy.migration.telling import mirrored, remarks
 from webhook.policy.record import (
-    KEPT,
-    Completion,
     Evidence,
     Failure,
     FailureClass,
@@ -54,7 +51,7 @@ _SHORTEST_RETRY = len(short("0" * 64))
 
 def plan(observed: Observed) -> Plan:
     """Give the next status and steps. A plan carried out and observed again ends in one without steps."""
-    decided = _decide(_with_status(observed, _note_job(observed)))
+    decided = _decide(_with_status(observed, note_job(observed)))
     steps = decided.steps
     if decided.status.phase is not Phase.FAILED and _retry_asked(observed, decided.status.spec_hash):
         # First of all: once the new Job exists, a retry that is still there would stand for another attempt.
@@ -68,39 +65,8 @@ def plan(observed: Observed) -> Plan:
     return Plan(with_conditions(status, observed.record.status, observed.now, remarks(observed, status)), steps)
 
 
-def _note_job(observed: Observed) -> RecordStatus:
-    """Take note of our Job: its UID, and how it ended. Success is for its own hash, wanted or not."""
-    status, job = observed.record.status, _our_job(observed)
-    if job is None or status.job is None:
-        return status
-    reference = replace(status.job, uid=job.uid)
-    status = replace(status, job=reference)
-    if job.phase is JobPhase.ACTIVE:
-        # Ending badly: what its pods said is noted while they are there.
-        noted = job.failure is None or end_is_noted(status)
-        return status if noted else replace(status, failure=_better(status, job.failure or Failure()))
-    if end_is_noted(status):
-        return status
-    if job.phase is JobPhase.SUCCEEDED and job.tampered is None:
-        return replace(_completed(status, _completion(reference, job, observed, Evidence.JOB)), failure=None)
-    return replace(status, failure=_better(status, _failure(job)))
-
-
-def _better(status: RecordStatus, found: Failure) -> Failure:
-    """Give the failure that says more: a later look finds fewer pods and logs, and what it finds may be newer.
-
-    The status holds none of another attempt: each begins without.
-    """
-    known = status.failure
-    if known is None or not ended_badly(status):
-        return found
-    poorer = found.classification is FailureClass.UNKNOWN or (known.log_tail and not found.log_tail)
-    better = known.classification is FailureClass.UNKNOWN and found.classification is not FailureClass.UNKNOWN
-    return known if poorer and not better else found
-
-
 def _decide(observed: Observed) -> Plan:
-    wanted, governance, job = _wanted(observed), observed.governance, _our_job(observed)
+    wanted, governance, job = _wanted(observed), observed.governance, our_job(observed)
     status = observed.record.status
     active = status.job if job is not None and job.phase is JobPhase.ACTIVE else None
     if governance is None:
@@ -123,7 +89,7 @@ def _decide(observed: Observed) -> Plan:
         failure = Failure(classification=FailureClass.INVALID_INPUTS, message=problem)
         return Plan(_fresh(status, wanted, Phase.FAILED, failure))
     if active is None:
-        observed = _with_status(observed, _adopt(observed))
+        observed = _with_status(observed, adopt(observed))
     if completion_of(observed.record.status, wanted) is not None:
         return _complete(observed, wanted)
     if governance.runner is Runner.EXTERNAL and active is None:
@@ -141,45 +107,12 @@ def _wanted(observed: Observed) -> MigrationInputs | None:
 
 def _disabled(observed: Observed, active: JobReference | None) -> Plan:
     """Let go of everything, but for a Job amid its changes."""
-    status, job = observed.record.status, _our_job(observed)
+    status, job = observed.record.status, our_job(observed)
     kept = status.failure if ended_badly(status) else None
     steps: tuple[Step, ...] = ()
     if status.job is not None and job is not None and active is None:
         steps = (DeleteJob(status.job),)
     return Plan(replace(status, phase=Phase.DISABLED, complete=False, failure=kept), steps + _wake(observed, None))
-
-
-def _adopt(observed: Observed) -> RecordStatus:
-    """Take what runs for complete: once as the baseline, later only where pods migrated by themselves.
-
-    Later it takes a rollout, which brings another image. Otherwise a database that a ConfigMap changed under
-    running pods would count as migrated by them; what changed before we came is told by its time (``outdated``).
-    """
-    target, status = observed.target, observed.record.status
-    running = target.running if target else None
-    if target is None or running is None or running.problem or not target.settled or observed.outdated:
-        return status
-    if status.completion(running.spec_hash) is not None:
-        return status
-    baseline = _unknown(observed, running) and not observed.skipping
-    rolled_out = all(done.image != running.image for done in status.completed_hashes)
-    if not baseline and not (observed.self_migrated and rolled_out):
-        return status
-    done = Completion(
-        hash=running.spec_hash,
-        image=running.image,
-        database=running.database or "",
-        time=observed.now,
-        evidence=Evidence.ADOPTED,
-    )
-    return _completed(status, done)
-
-
-def _unknown(observed: Observed, inputs: MigrationInputs) -> bool:
-    """Tell whether the record is new, or has done nothing yet but wait for the first pods of these inputs."""
-    status = observed.record.status
-    waited = awaits_first_pods(observed, status) and status.spec_hash == inputs.spec_hash
-    return not status.completed_hashes and (not status.spec_hash or waited)
 
 
 def _complete(observed: Observed, inputs: MigrationInputs) -> Plan:
@@ -213,12 +146,12 @@ def _external(observed: Observed, inputs: MigrationInputs) -> Plan:
     reference = JobReference(name=job.name, hash=inputs.spec_hash, image=inputs.image)
     reference = replace(reference, uid=job.uid, database=inputs.database or "")
     if job.phase is JobPhase.SUCCEEDED and job.tampered is None:
-        done = _completion(reference, job, observed, Evidence.EXTERNAL)
-        return _complete(_with_status(observed, _completed(replace(status, job=None), done)), inputs)
+        done = completion_by(reference, job, observed, Evidence.EXTERNAL)
+        return _complete(_with_status(observed, completed(replace(status, job=None), done)), inputs)
     if job.phase is JobPhase.ACTIVE:
         return Plan(_untimed(_fresh(status, inputs, Phase.RUNNING)))
     same = status.phase is Phase.FAILED and status.spec_hash == inputs.spec_hash and status.job is None
-    failure = _better(status, _failure(job)) if same else _failure(job)
+    failure = better(status, failure_of(job)) if same else failure_of(job)
     return Plan(_untimed(_fresh(status, inputs, Phase.FAILED, failure)))
 
 
@@ -229,7 +162,7 @@ def _untimed(status: RecordStatus) -> RecordStatus:
 
 def _migrate(observed: Observed, inputs: MigrationInputs) -> Plan:
     """Run the Job for these inputs, which are not complete. A failure blocks until somebody acts on it."""
-    status, job = observed.record.status, _our_job(observed)
+    status, job = observed.record.status, our_job(observed)
     reference = status.job
     if reference is None or reference.hash != inputs.spec_hash:
         return _start(observed, inputs, attempt=1)
@@ -277,25 +210,10 @@ def _start(observed: Observed, inputs: MigrationInputs, *, attempt: int, avoided
     return Plan(replace(pending, start_time=started, completion_time=None), (CreateJob(reference),))
 
 
-def _our_job(observed: Observed) -> ObservedJob | None:
-    """Give the observed Job if it is the one that the status names: by UID once known, before that by owner."""
-    reference, job = observed.record.status.job, observed.job
-    if reference is None or job is None or job.name != reference.name:
-        return None
-    ours = job.uid == reference.uid if reference.uid else job.ours
-    return job if ours else None
-
-
 def _retry_asked(observed: Observed, spec_hash: str) -> bool:
     """Tell whether a person asks for another attempt at exactly this hash."""
     retry = observed.record.retry
     return len(retry) >= _SHORTEST_RETRY and spec_hash.startswith(retry)
-
-
-def _failure(job: ObservedJob) -> Failure:
-    if job.phase is JobPhase.SUCCEEDED:
-        return Failure(classification=FailureClass.EVIDENCE_TAMPERED, message=job.tampered or "")
-    return job.failure or Failure()
 
 
 def _fresh(
@@ -312,23 +230,6 @@ def _fresh(
         job=status.job if status.job and status.job.hash == inputs.spec_hash else None,
         failure=failure,
     )
-
-
-def _completion(reference: JobReference, job: ObservedJob, observed: Observed, evidence: Evidence) -> Completion:
-    return Completion(
-        hash=reference.hash,
-        image=reference.image,
-        image_id=job.image_id,
-        database=known_database(reference.database),
-        time=observed.now,
-        evidence=evidence,
-        job_uid=job.uid,
-        pod_uid=job.pod_uid,
-    )
-
-
-def _completed(status: RecordStatus, done: Completion) -> RecordStatus:
-    return replace(status, completed_hashes=(done, *status.completed_hashes)[:KEPT])
 
 
 def _with_status(observed: Observed, status: RecordStatus) -> Observed:

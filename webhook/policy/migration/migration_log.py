@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from webhook.policy.decision import printable
-from webhook.policy.migration.redaction import redact
 from webhook.policy.record import FailureClass
+from webhook.policy.redaction import redact
 
 TAIL_LINES: Final = 15
 LINE_LIMIT: Final = 300

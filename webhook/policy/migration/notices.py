@@ -13,9 +13,9 @@ from webhook.policy.decision import MESSAGE_LIMIT, printable
 from webhook.policy.inputs import short
 from webhook.policy.migration.conditions import FOREIGN_JOB, JOB_NOT_CREATED
 from webhook.policy.migration.external import external_name
-from webhook.policy.migration.redaction import redact
 from webhook.policy.names import COMPONENT, MIGRATION_COMPONENT
 from webhook.policy.record import Completion, Evidence, FailureClass, Phase, RecordStatus
+from webhook.policy.redaction import safe
 
 _PART_LIMIT = 400
 # Longest text that is searched for credentials, since the search takes the square of it. More than is shown: of a
@@ -178,11 +178,11 @@ def next_step(status: RecordStatus, kind: FailureClass, namespace: str, name: st
 
 
 def _image(image: str) -> str:
-    return printable(redact(image[:_READ_LIMIT]), _IMAGE_LIMIT)
+    return safe(image, _IMAGE_LIMIT, _READ_LIMIT)
 
 
 def _safe(text: str) -> str:
-    return printable(redact(text[:_READ_LIMIT]), _PART_LIMIT)
+    return safe(text, _PART_LIMIT, _READ_LIMIT)
 
 
 def _normal(reason: str, note: str, *, on_deployment: bool = False) -> Notice:

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 from webhook.policy.decision import printable
 from webhook.policy.migration.job_views import JobEvent, JobPod
-from webhook.policy.migration.redaction import redact
+from webhook.policy.redaction import safe
 
 LIMIT = 300
 
@@ -55,5 +55,5 @@ def obstacle_of_job(events: Iterable[JobEvent]) -> str:
 
 def obstacle(reason: str, message: str) -> str:
     """Put a reason and what was said of it into one line."""
-    said = f": {redact(message)}" if message else ""
+    said = f": {safe(message, LIMIT)}" if message else ""
     return printable(f"{reason}{said}", LIMIT)

@@ -6,7 +6,7 @@ from html import escape
 from typing import Final
 
 from webhook.policy.decision import printable
-from webhook.policy.migration.redaction import redact
+from webhook.policy.redaction import redact
 
 TEXT_LIMIT: Final = 400
 """Longest text of a cell, in characters; an attacker chooses user names and images."""

@@ -1,27 +1,21 @@
-"""Metrics of certificates. Labels come from closed sets, and every child exists from the start."""
+"""Metrics of certificates: how those that are kept stand, and whether clients trust the one that is shown."""
 
 from collections.abc import Iterable
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from certs.renewal import Reason
-from webhook.errors import ClusterError
+from webhook.metrics.series import certificate_expiry, failures
 
 CONFIGURATIONS = ("mutating", "validating")
 KINDS = ("ca", "leaf")
-_ERRORS = tuple(sorted(error.__name__ for error in ClusterError.__subclasses__()))
 
 
 class KeeperMetrics:
     """What the controller tells of the certificates that it keeps."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
-        self.expiry = Gauge(
-            "schemagate_certificate_expiry_timestamp_seconds",
-            "When a certificate ends, Unix time. Label: kind.",
-            ["kind"],
-            registry=registry,
-        )
+        self.expiry = certificate_expiry(registry)
         self.renewals = Counter(
             "schemagate_certificate_renewals",
             "Certificates made. Labels: kind (ca, leaf), reason.",
@@ -40,19 +34,14 @@ class KeeperMetrics:
             ["configuration"],
             registry=registry,
         )
-        self._failures = Counter(
-            "schemagate_certificate_failures",
-            "Looks at the certificates that failed. Label: error.",
-            ["error"],
-            registry=registry,
+        self.failed = failures(
+            "schemagate_certificate_failures", "Looks at the certificates that failed. Label: error.", registry
         )
         for kind in KINDS:
             for reason in Reason:
                 self.renewals.labels(kind, reason.value)
         for configuration in CONFIGURATIONS:
             self.repairs.labels(configuration)
-        for name in (*_ERRORS, "other"):
-            self._failures.labels(name)
         self.forget()
 
     def forget(self) -> None:
@@ -60,11 +49,6 @@ class KeeperMetrics:
         self.expiry.clear()
         for configuration in CONFIGURATIONS:
             self.in_sync.labels(configuration).set(1)
-
-    def failed(self, error: Exception) -> None:
-        """Count a look that failed."""
-        name = type(error).__name__
-        self._failures.labels(name if name in _ERRORS else "other").inc()
 
 
 class ServedMetrics:

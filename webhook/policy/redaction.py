@@ -2,6 +2,8 @@
 
 import re
 
+from webhook.policy.decision import printable
+
 # Only from where a word begins: a long one would else be searched once for each of its characters.
 _BEGIN = r"(?<![\w.%-])"
 _NAME = r"[\w.%-]*(?:assw|pwd|passphrase|secret|token|credential|pass\b)[\w.%-]*"
@@ -38,3 +40,12 @@ def redact(text: str) -> str:
     if found := _STATEMENT.search(text):
         text = text[: found.start()] + _LITERAL.sub("'***'", text[found.start() :])
     return text
+
+
+def safe(text: str, limit: int, read: int | None = None) -> str:
+    """Give one printable line of at most ``limit`` characters, without credentials.
+
+    Only the first ``read`` characters are looked at, twice the limit by default: the search for credentials takes
+    the square of what it looks at.
+    """
+    return printable(redact(text[: 2 * limit if read is None else read]), limit)

@@ -1,4 +1,4 @@
-"""Metrics of migrations and of what waits for them. Labels come from closed sets, and every child is there early.
+"""Metrics of migrations and of what waits for them.
 
 The leader alone says how things stand, every other replica 0 of everything, so that the replicas' figures add up.
 """

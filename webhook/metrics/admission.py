@@ -1,21 +1,13 @@
-"""Metrics. Labels come from closed sets, and every child exists from the start, so that rates work.
+"""Metrics of admission: what the webhooks answered, and what became of what they could not answer."""
 
-No label names a namespace, object, user or hash.
-"""
+from collections.abc import Callable, Iterator
 
-import sys
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager
+from prometheus_client import Counter, Gauge, Histogram
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
-
-from webhook import __version__
-from webhook.errors import ClusterError
+from webhook.metrics.series import BUCKETS, ProcessMetrics, certificate_expiry
 from webhook.policy.reasons import Reason
 
-WEBHOOKS = ("pods.mutate", "deployments.mutate", "deployments.validate")
 OPERATIONS = ("CREATE", "UPDATE", "DELETE")
-OUTCOMES = ("allow", "warn", "patch", "deny")
 REFUSALS = (
     "answer_unread",
     "broken_body",
@@ -37,16 +29,13 @@ REFUSALS = (
     "too_large",
 )
 """Why the server turns a request or connection away."""
-_CLUSTER_ERRORS = tuple(sorted(error.__name__ for error in ClusterError.__subclasses__()))
-_BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 
 
-class Telemetry:
-    """All metrics of the process, in a registry of its own."""
+class Telemetry(ProcessMetrics):
+    """All metrics of a process that answers reviews."""
 
     def __init__(self, paths: tuple[str, ...]) -> None:
-        self.registry = CollectorRegistry()
-        _build_info(self.registry)
+        super().__init__()
         requests = Counter(
             "schemagate_admission_requests",
             "Verdicts. Labels: webhook, operation, decision (allow, warn, patch, deny), reason.",
@@ -60,7 +49,7 @@ class Telemetry:
             "schemagate_admission_duration_seconds",
             "Time from the end of a request's headers to its answer. Label: path.",
             ["path"],
-            buckets=_BUCKETS,
+            buckets=BUCKETS,
             registry=self.registry,
         )
         self._seconds = {path: seconds.labels(path).observe for path in (*paths, "other")}
@@ -99,12 +88,7 @@ class Telemetry:
             "Rejections that found no room on their way to a record.",
             registry=self.registry,
         )
-        self.certificate_expiry = Gauge(
-            "schemagate_certificate_expiry_timestamp_seconds",
-            "When a certificate ends, Unix time. Label: kind.",
-            ["kind"],
-            registry=self.registry,
-        )
+        self.certificate_expiry = certificate_expiry(self.registry)
         reloads = Counter(
             "schemagate_certificate_reloads",
             "Looks at the certificate files, or at another stored certificate. Label: result.",
@@ -135,75 +119,6 @@ class Telemetry:
         self._verdict(webhook, known, decision, reason)()
         if dry_run:
             self._dry_run.inc()
-
-    def exposition(self) -> bytes:
-        """Give all metrics in Prometheus' text format."""
-        return generate_latest(self.registry)
-
-
-class ControllerTelemetry:
-    """All metrics of the controller, in a registry of its own."""
-
-    def __init__(self) -> None:
-        self.registry = CollectorRegistry()
-        _build_info(self.registry)
-        self.leader = Gauge("schemagate_leader", "1 in the replica that leads, else 0.", registry=self.registry)
-        self._seconds = Histogram(
-            "schemagate_reconcile_duration_seconds",
-            "Time that one look at a Deployment took.",
-            buckets=_BUCKETS,
-            registry=self.registry,
-        )
-        self._errors = Counter(
-            "schemagate_reconcile_errors", "Looks that failed. Label: error.", ["error"], registry=self.registry
-        )
-        for name in (*_CLUSTER_ERRORS, "other"):
-            self._errors.labels(name)
-        self.unreadable = Counter(
-            "schemagate_unreadable_objects", "Objects that could not be read.", registry=self.registry
-        )
-        self.events_dropped = Counter(
-            "schemagate_events_dropped", "Events that were not written.", registry=self.registry
-        )
-        self.rejections_left_out = Counter(
-            "schemagate_rejections_left_out",
-            "Rejections that fitted no stored Deployment.",
-            registry=self.registry,
-        )
-        self._findings = Gauge(
-            "schemagate_findings",
-            "What the last scan in the background found, in the replica that leads. Label: rule.",
-            ["rule"],
-            registry=self.registry,
-        )
-        self.queue_depth = Gauge(
-            "schemagate_workqueue_depth", "Deployments that wait to be looked at.", registry=self.registry
-        )
-
-    def found(self, by_rule: Mapping[str, int]) -> None:
-        """Say how many findings each rule has."""
-        for rule, number in by_rule.items():
-            self._findings.labels(rule).set(number)
-
-    def reconciling(self) -> AbstractContextManager[object]:
-        """Measure one look."""
-        return self._seconds.time()
-
-    def reconcile_failed(self, error: Exception) -> None:
-        """Count a look that failed."""
-        name = type(error).__name__
-        self._errors.labels(name if name in _CLUSTER_ERRORS else "other").inc()
-
-    def exposition(self) -> bytes:
-        """Give all metrics in Prometheus' text format."""
-        return generate_latest(self.registry)
-
-
-def _build_info(registry: CollectorRegistry) -> None:
-    build = Gauge(
-        "schemagate_build_info", "Always 1. Labels: version, python.", ["version", "python"], registry=registry
-    )
-    build.labels(__version__, sys.version.split()[0]).set(1)
 
 
 def _verdicts() -> Iterator[tuple[str, str, str, str]]:

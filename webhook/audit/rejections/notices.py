@@ -5,7 +5,7 @@ from webhook.policy.decision import MESSAGE_LIMIT, printable
 from webhook.policy.inputs import short
 from webhook.policy.migration.notices import Notice, NoticeKind
 from webhook.policy.record import RejectionDecision
-from webhook.policy.record_wire import BYPASS_REASON_LIMIT
+from webhook.policy.record.wire import BYPASS_REASON_LIMIT
 
 _WORDS = {
     RejectionDecision.DENIED: (NoticeKind.WARNING, "RolloutDenied", "turned away"),

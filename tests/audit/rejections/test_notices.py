@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from tests.audit.rejections.test_ledger import rejected
-from webhook.audit.rejections.telling import notice_of
+from webhook.audit.rejections.notices import notice_of
 from webhook.policy.record import RejectionDecision
 
 REASONS = {
