@@ -44,6 +44,19 @@ def test_a_person_reads_a_line_each_and_below_it_what_to_do(capsys: pytest.Captu
     ]
 
 
+def test_the_cause_of_a_failed_call_is_told_to_its_end(capsys: pytest.CaptureFixture[str]) -> None:
+    call = (
+        "a dry run in namespace default was answered: POST /apis/apps/v1/namespaces/default/deployments: 500 "
+        'Internal error occurred: failed calling webhook "deployments.validate.schemagate.io": failed to call '
+        'webhook: Post "https://schemagate-webhook.schemagate.svc:443/validate-apps-v1-deployment?timeout=5s": '
+        "tls: failed to verify certificate: x509: certificate signed by unknown authority"
+    )
+    told([fail(Check.CANARY, call, "see why " * 60 + "at last")], "table")
+    out = capsys.readouterr().out
+    assert "x509: certificate signed by unknown authority" in out
+    assert out.endswith("at last\n")
+
+
 def test_a_program_reads_all_of_it(capsys: pytest.CaptureFixture[str]) -> None:
     lines = diagnose(healthy())
     told(lines, "json")

@@ -9,7 +9,7 @@ import click
 from webhook.cli.flags import cluster_options
 from webhook.cli.output import emit, format_option, table
 from webhook.policy.diagnosis.diagnose import diagnose
-from webhook.policy.diagnosis.line import Level, Line
+from webhook.policy.diagnosis.line import TEXT_LIMIT, Level, Line
 from webhook.policy.names import PRODUCT
 from webhook.runtime.process import utc_now
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from webhook.cli.live import LiveCluster
 
 _HEAD = ("LEVEL", "CHECK", "MESSAGE")
+_ARROW = "→ "
 _FAILED = 1
 _UNKNOWN = 2
 
@@ -39,7 +40,7 @@ def doctor(
     """Tell whether the API server reaches schemagate, and whether it would decide.
 
     Compares what is installed with what this version needs, and has the API server try a Deployment by a dry run
-    that stores nothing. Each line says what to do. Reads with your rights; what they do not reach is UNKNOWN.
+    that stores nothing. Each line says what to do. Reads with your rights; what cannot be read is UNKNOWN.
     Exits with 1 when something fails, else with 2 when something is unknown.
 
     Example: schemagate doctor -o json
@@ -71,5 +72,5 @@ def _table(lines: Sequence[Line]) -> str:
     for line in lines:
         rows.append([line.level.value, line.check.value, line.message])
         if line.advice:
-            rows.append(["", "", f"→ {line.advice}"])
-    return table(_HEAD, rows)
+            rows.append(["", "", f"{_ARROW}{line.advice}"])
+    return table(_HEAD, rows, TEXT_LIMIT + len(_ARROW))

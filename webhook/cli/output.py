@@ -23,8 +23,10 @@ format_option = click.option(
 )
 
 
-def objects_option(*, required: bool) -> Callable[[F], F]:
-    """Give the option that names the cluster's objects."""
+def objects_option(*, required: bool, pods: bool = False) -> Callable[[F], F]:
+    """Give the option that names the cluster's objects; ``pods`` where they are judged as well."""
+    # The full name of Gateways: other kinds are called so too, and kubectl would take one of those.
+    kinds = f"ns,cm,deploy,{'pods,' if pods else ''}gateways.security.brcmlabs.com,gwm"
     return click.option(
         "--objects",
         "objects",
@@ -32,7 +34,7 @@ def objects_option(*, required: bool) -> Callable[[F], F]:
         multiple=True,
         required=required,
         help="File or folder with the cluster's objects as YAML or JSON, for instance the output of "
-        "`kubectl get ns,cm,deploy,gateways,gwm -A -o yaml`. May be given again.",
+        f"`kubectl get {kinds} -A -o yaml`. May be given again.",
     )
 
 
@@ -43,9 +45,12 @@ namespace_option = click.option(
 )
 
 
-def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Lay out rows in columns, the last as wide as it likes; what cannot be printed is left out."""
-    rows = [[printable(cell, CELL_LIMIT) for cell in row] for row in rows]
+def table(head: Sequence[str], rows: Sequence[Sequence[str]], limit: int = CELL_LIMIT) -> str:
+    """Lay out rows in columns, the last as wide as it likes; what cannot be printed is left out.
+
+    ``limit`` is how much of a cell is shown, in characters.
+    """
+    rows = [[printable(cell, limit) for cell in row] for row in rows]
     widths = [max(len(row[at]) for row in (head, *rows)) for at in range(len(head) - 1)]
     return "\n".join(
         "  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[-1]]).rstrip()

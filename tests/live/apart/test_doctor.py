@@ -200,6 +200,28 @@ async def no_fence(site: Site) -> None:
     await site.admin.post(POLICY.rpartition("/")[0], stored)
 
 
+async def a_hollow_fence(site: Site) -> None:
+    def change(found: Manifest) -> None:
+        found["spec"]["validations"] = [{"expression": "true"}]
+
+    async with site.changed(POLICY, change):
+        (line,) = await site.finds(("FAIL", "Fences"))
+        assert "jobs.controller.schemagate.io: validations not as this version needs it" in line["message"]
+
+
+async def two_images(site: Site) -> None:
+    """What is left where one of both was updated alone."""
+
+    def change(found: Manifest) -> None:
+        found["spec"]["template"]["spec"]["containers"][0]["image"] = "schemagate:99.0.0"
+
+    async with site.changed(WEBHOOK, change):
+        lines = await site.finds(("WARN", "Processes"), ("WARN", "Processes"))
+        told = " ".join(line["message"] for line in lines)
+        assert "schemagate-webhook runs schemagate:99.0.0; schemagate-controller runs schemagate:" in told
+        assert "which is newer than this program" in told
+
+
 async def a_foreign_job(site: Site) -> None:
     pod = {"restartPolicy": "Never", "containers": [{"name": "migrate", "image": OLD}]}
     job = {
@@ -230,6 +252,8 @@ FAULTS: list[Callable[[Site], Awaitable[None]]] = [
     no_pods,
     a_right_taken_away,
     no_fence,
+    a_hollow_fence,
+    two_images,
     a_foreign_job,
     an_unguarded_gateway,
 ]

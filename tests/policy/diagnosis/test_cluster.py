@@ -1,20 +1,13 @@
-"""Version, definition, fences, leader and clocks."""
+"""The cluster's version, and the record's definition."""
 
 import copy
-from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from tests.live.installation import manifests
-from tests.support.builders import NOW, Manifest
-from tests.support.diagnoses import FENCE, found, lease, only
-from webhook.policy.definition import definition
-from webhook.policy.diagnosis.cluster import LEASE
-from webhook.policy.diagnosis.expected import FENCES
-from webhook.policy.diagnosis.facts import Fence
+from tests.support.builders import Manifest
+from tests.support.diagnoses import established, found, only
 from webhook.policy.diagnosis.line import Check, Level, Unread
-from webhook.settings import Settings
 
 
 @pytest.mark.parametrize("version", ["v1.30.0", "v1.30+", "v1.36.3-gke.100", "1.31.2", "v2.0"])
@@ -29,7 +22,7 @@ def test_a_version_that_is_too_old_or_none() -> None:
 
 def stored(*path: str, drop: bool = False, **tweak: Any) -> Manifest:
     """Give the stored definition with one field of the schema dropped or changed."""
-    item = copy.deepcopy(definition())
+    item = copy.deepcopy(established())
     node = item["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
     for name in path[:-1]:
         node = node["properties"][name]
@@ -51,7 +44,16 @@ def test_what_a_newer_definition_has_is_named() -> None:
 
 
 @pytest.mark.parametrize(
-    "tweak", [{"enum": ["Reject"]}, {"type": "integer"}, {"x-kubernetes-validations": [{"rule": "a"}]}]
+    "tweak",
+    [
+        {"enum": ["Reject"]},
+        {"type": "integer"},
+        {"x-kubernetes-validations": [{"rule": "a"}]},
+        {"maxLength": 5},
+        {"nullable": True},
+        {"default": "Reject"},
+        {"x-kubernetes-preserve-unknown-fields": True},
+    ],
 )
 def test_other_rules_are_told(tweak: Manifest) -> None:
     message = only(Level.FAIL, Check.DEFINITION, definition=stored("spec", "mode", **tweak))
@@ -67,7 +69,7 @@ def test_descriptions_and_what_an_api_server_adds_are_no_rules() -> None:
 
 def test_a_definition_that_is_missing_or_not_served() -> None:
     assert "there is no CustomResourceDefinition" in only(Level.FAIL, Check.DEFINITION, definition=None)
-    item = copy.deepcopy(definition())
+    item = copy.deepcopy(established())
     item["spec"]["versions"][0]["served"] = False
     assert "not served and stored" in only(Level.FAIL, Check.DEFINITION, definition=item)
     item["spec"]["versions"] = []
@@ -75,63 +77,48 @@ def test_a_definition_that_is_missing_or_not_served() -> None:
     assert "may not get it" in only(Level.UNKNOWN, Check.DEFINITION, definition=Unread("get it"))
 
 
-@pytest.mark.parametrize("name", FENCES)
-def test_each_fence_that_is_missing_or_denies_nothing_is_named(name: str) -> None:
-    policies = [item for item in FENCE.policies if item["metadata"]["name"] != name]
-    missing = only(Level.FAIL, Check.FENCES, fence=Fence(policies=policies, bindings=FENCE.bindings))
-    assert missing == f"there is no ValidatingAdmissionPolicy {name}"
-    bindings = copy.deepcopy(list(FENCE.bindings))
-    next(item for item in bindings if item["spec"]["policyName"] == name)["spec"]["validationActions"] = ["Warn"]
-    idle = only(Level.FAIL, Check.FENCES, fence=Fence(policies=FENCE.policies, bindings=bindings))
-    assert idle == f"no binding has ValidatingAdmissionPolicy {name} deny anything"
-
-
-def test_a_fence_around_another_account_is_none() -> None:
-    policies = copy.deepcopy(list(FENCE.policies))
-    about = next(item for item in policies if item["metadata"]["name"] == "jobs.controller.schemagate.io")
-    about["spec"]["matchConditions"][0]["expression"] = "request.userInfo.username == 'somebody'"
-    message = only(Level.FAIL, Check.FENCES, fence=Fence(policies=policies, bindings=FENCE.bindings))
-    assert "is not about system:serviceaccount:schemagate:schemagate-controller" in message
-
-
-def test_a_fence_that_may_not_be_read_is_unknown() -> None:
-    assert "may not list" in only(Level.UNKNOWN, Check.FENCES, fence=Unread("list policies"))
-
-
 @pytest.mark.parametrize(
-    ("held", "told"),
+    ("path", "change", "told"),
     [
-        (None, "no controller ever led"),
-        (lease(holder=""), "nobody holds Lease"),
-        (lease(age=60), "controller-0 holds Lease schemagate-controller, but renewed it 60 s ago"),
-        ({"spec": {"holderIdentity": "x", "renewTime": "yesterday"}}, "nobody holds Lease"),
-        ({"spec": {"holderIdentity": "x", "renewTime": "2026-11-22T12:00:00"}}, "nobody holds Lease"),
-        ({}, "nobody holds Lease"),
+        ("spec", {"required": ["mode"]}, "spec"),
+        ("spec", {"x-kubernetes-validations": []}, "spec"),
+        ("status.conditions", {"x-kubernetes-list-type": "atomic"}, "status.conditions"),
+        ("status.conditions", {"maxItems": 1}, "status.conditions"),
+        ("status.conditions[]", {"required": []}, "status.conditions[]"),
+        ("", {"required": []}, "the record as a whole"),
     ],
 )
-def test_who_does_not_lead_is_told(held: Manifest | None, told: str) -> None:
-    assert told in only(Level.FAIL, Check.LEADER, lease=held)
+def test_what_is_no_field_decides_too(path: str, change: Manifest, told: str) -> None:
+    item = copy.deepcopy(established())
+    node = item["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
+    for name in filter(None, path.replace("[]", ".[]").split(".")):
+        node = node["items"] if name == "[]" else node["properties"][name]
+    assert any(node.get(key) != value for key, value in change.items())
+    node.update(change)
+    message = only(Level.FAIL, Check.DEFINITION, definition=item)
+    assert message.endswith(f"has other rules for {told}")
 
 
-def test_the_lease_is_the_one_that_the_controller_holds() -> None:
-    assert Settings.model_fields["lease_name"].default == LEASE
-    assert any(
-        LEASE in (rule.get("resourceNames") or ())
-        for item in manifests("40-roles.yaml")
-        for rule in item.get("rules", ())
-    )
+def test_the_order_of_what_is_required_is_no_rule() -> None:
+    item = copy.deepcopy(established())
+    node = item["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"]["mode"]
+    node["enum"].reverse()
+    assert found(definition=item) == []
 
 
-def test_a_lease_that_may_not_be_read_is_unknown() -> None:
-    assert "may not get leases" in only(Level.UNKNOWN, Check.LEADER, lease=Unread("get leases"))
+def test_a_definition_without_a_status_of_its_own_takes_none() -> None:
+    item = copy.deepcopy(established())
+    del item["spec"]["versions"][0]["subresources"]
+    assert "has no status of its own" in only(Level.FAIL, Check.DEFINITION, definition=item)
 
 
-@pytest.mark.parametrize(("seconds", "told"), [(40, "40 s ahead of"), (-3600, "3600 s behind")])
-def test_a_clock_that_is_wrong_is_told(seconds: int, told: str) -> None:
-    message = only(Level.WARN, Check.CLOCKS, local_time=NOW + timedelta(seconds=seconds))
-    assert message == f"this computer's clock is {told} that of the API server"
+@pytest.mark.parametrize("conditions", [[], [{"type": "Established", "status": "False"}]])
+def test_a_definition_that_is_not_established_serves_nothing(conditions: list[Manifest]) -> None:
+    item = {**established(), "status": {"conditions": conditions}}
+    assert "is not established" in only(Level.FAIL, Check.DEFINITION, definition=item)
 
 
-def test_a_leader_whose_clock_is_ahead_is_told() -> None:
-    message = only(Level.WARN, Check.CLOCKS, lease=lease(age=-90))
-    assert message == "the leader's clock is 90 s ahead of that of the API server"
+def test_a_definition_that_is_being_deleted_takes_the_records_with_it() -> None:
+    item = copy.deepcopy(established())
+    item["metadata"]["deletionTimestamp"] = "2026-11-22T11:00:00Z"
+    assert "is being deleted, and all records with it" in only(Level.FAIL, Check.DEFINITION, definition=item)

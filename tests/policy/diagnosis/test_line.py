@@ -14,6 +14,13 @@ def test_what_may_not_be_read_names_the_right() -> None:
     assert line.advice
 
 
+def test_what_could_not_be_read_keeps_the_words_of_the_error() -> None:
+    line = unknown(Check.LEADER, "whether a controller leads", Unread(cause="GET /x: 503 etcd is down"))
+    assert line.level is Level.UNKNOWN
+    assert line.message == "whether a controller leads cannot be told: GET /x: 503 etcd is down"
+    assert "granted" not in line.advice
+
+
 def test_the_first_that_could_not_be_read_is_told() -> None:
     assert first_unread(1, Unread("a"), Unread("b")) == Unread("a")
     with pytest.raises(StopIteration):

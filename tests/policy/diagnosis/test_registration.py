@@ -8,6 +8,7 @@ import pytest
 
 from tests.support.builders import Manifest
 from tests.support.diagnoses import MUTATING, VALIDATING, VALIDATOR, found, only
+from webhook.policy.diagnosis.facts import Gateways
 from webhook.policy.diagnosis.line import Check, Level, Unread
 from webhook.policy.diagnosis.registration import matches
 
@@ -102,6 +103,53 @@ def test_a_namespace_that_is_left_out_by_name_is_a_warning() -> None:
     changed = registered(lambda hook: expressions(hook)[0]["values"].append("default"))
     message = only(Level.WARN, Check.WEBHOOKS, registrations=changed)
     assert message == f"webhook {VALIDATOR}: namespaceSelector leaves out namespace default"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda hook: expressions(hook).append({"key": "guarded", "operator": "Exists"}),
+        lambda hook: expressions(hook).append({"key": "guarded", "operator": "In", "values": ["yes"]}),
+        lambda hook: hook["namespaceSelector"].update(matchLabels={"guarded": "yes"}),
+    ],
+)
+def test_a_label_that_a_namespace_has_to_have_is_no_managed_clusters(change: Callable[[Manifest], Any]) -> None:
+    labels: dict[str, dict[str, str]] = {"default": {}, "team-a": {"guarded": "yes"}}
+    message = only(Level.WARN, Check.WEBHOOKS, registrations=registered(change), labels=labels)
+    assert message == f"webhook {VALIDATOR}: namespaceSelector leaves out namespace default"
+
+
+@pytest.mark.parametrize(
+    ("unread", "change"),
+    [
+        ("gateways", lambda hook: hook["namespaceSelector"].update(matchLabels={"guarded": "yes"})),
+        ("gateways", lambda hook: expressions(hook).append({"key": "control-plane", "operator": "DoesNotExist"})),
+        ("gateways", lambda hook: expressions(hook)[0]["values"].append("team-b")),
+        ("labels", lambda hook: hook["namespaceSelector"].update(matchLabels={"guarded": "yes"})),
+        ("labels", lambda hook: expressions(hook).append({"key": "control-plane", "operator": "DoesNotExist"})),
+    ],
+)
+def test_whom_a_selector_leaves_out_is_not_told_of_what_is_not_known(
+    unread: str, change: Callable[[Manifest], Any]
+) -> None:
+    lines = found(**{unread: Unread("list them")}, registrations=registered(change))
+    (line,) = [line for line in lines if line.check is Check.WEBHOOKS]
+    assert line.level is Level.UNKNOWN
+    assert f"namespaceSelector of webhook {VALIDATOR} leaves out a Gateway cannot be told" in line.message
+
+
+@pytest.mark.parametrize("unread", ["gateways", "labels"])
+def test_our_own_selector_takes_nothing_to_judge(unread: str) -> None:
+    lines = found(**{unread: Unread("list them")})
+    assert [line for line in lines if line.check is Check.WEBHOOKS] == []
+
+
+@pytest.mark.parametrize("namespace", ["schemagate", "kube-system", "kube-node-lease"])
+def test_gateways_beside_schemagate_are_guarded_by_nobody(namespace: str) -> None:
+    (line,) = found(gateways=Gateways(count=1, namespaces=frozenset({namespace})))
+    assert (line.level, line.check) == (Level.FAIL, Check.WEBHOOKS)
+    assert line.message.startswith(f"schemagate leaves out namespace {namespace}, and there are Gateways")
+    assert line.advice == "move the Gateways, or install schemagate in a namespace of its own"
 
 
 def test_no_request_of_our_own_namespace_may_come() -> None:

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from tests.support.builders import NOW, Manifest
-from tests.support.diagnoses import CERTIFICATE, MUTATING, VALIDATING, VALIDATOR, found, only, slice_of
+from tests.support.diagnoses import CERTIFICATE, MUTATING, VALIDATING, VALIDATOR, found, healthy, only, slice_of
+from webhook.policy.diagnosis.diagnose import diagnose
 from webhook.policy.diagnosis.facts import Canary, Certificate
 from webhook.policy.diagnosis.line import Check, Level, Unread
 
@@ -48,6 +49,13 @@ def test_what_is_wrong_between_registration_and_pods_is_told(changes: dict[str, 
     assert told in line.message
 
 
+def test_the_wrong_namespace_is_told_by_what_is_registered() -> None:
+    changes: dict[str, Any] = {"namespace": "elsewhere", "service": None, "slices": []}
+    (line,) = [line for line in found(**changes) if line.check is Check.SERVICE]
+    assert "registered on Service schemagate/schemagate-webhook, not elsewhere/schemagate-webhook" in line.message
+    assert "-n" in line.advice
+
+
 @pytest.mark.parametrize("unread", ["service", "slices"])
 def test_what_of_it_may_not_be_read_is_unknown(unread: str) -> None:
     assert "you may not get it" in only(Level.UNKNOWN, Check.SERVICE, **{unread: Unread("get it")})
@@ -82,6 +90,32 @@ def test_endpoints_that_tell_nothing_count_as_ready() -> None:
 )
 def test_what_is_wrong_with_the_certificate_is_told(changes: dict[str, Any], level: Level, told: str) -> None:
     assert told in only(level, Check.CERTIFICATE, certificate=replace(CERTIFICATE, **changes))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"problem": "there is no such Secret"},
+        {"end": NOW - timedelta(hours=1)},
+        {"start": NOW - timedelta(days=80), "end": NOW + timedelta(days=10)},
+        {"names": ("other.schemagate.svc",)},
+    ],
+)
+def test_what_the_controller_did_not_make_it_does_not_renew(changes: dict[str, Any]) -> None:
+    ours, theirs = (
+        found(certificate=replace(CERTIFICATE, secret=secret, **changes))[0].advice
+        for secret in ("schemagate-webhook-tls", "schemagate-serving")
+    )
+    assert "kubectl -n schemagate describe certificate" in theirs
+    assert "describe certificate" not in ours
+    assert "schemagate certs" not in theirs
+    assert "certs rotate" not in ours or "certs rotate -n schemagate" in ours
+
+
+def test_names_that_were_not_looked_at_are_not_said_to_be_right() -> None:
+    lines = diagnose(replace(healthy(), registrations=Unread("get them")))
+    (line,) = [line for line in lines if line.check is Check.CERTIFICATE]
+    assert line.message == "Secret schemagate-webhook-tls: valid until 2027-02-19 12:00 UTC"
 
 
 @pytest.mark.parametrize(("name", "fits"), [("*.schemagate.svc", True), ("*.svc", False), ("*", False)])

@@ -17,7 +17,7 @@ from webhook.errors import (
 )
 from webhook.policy.decision import printable
 
-MESSAGE_LIMIT = 300
+MESSAGE_LIMIT = 450
 """How much of the server's own words a message repeats, in characters."""
 
 _REJECTED: Final = frozenset({400, 405, 406, 413, 415, 422})

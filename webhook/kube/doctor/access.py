@@ -7,8 +7,9 @@ from typing import Final
 
 import msgspec
 
-from webhook.errors import ForbiddenError
+from webhook.errors import ClusterError
 from webhook.kube.api.client import Client
+from webhook.kube.doctor.look import unread
 from webhook.kube.resources import SUBJECT_ACCESS_REVIEWS
 from webhook.policy.diagnosis.expected import ACCOUNTS
 from webhook.policy.diagnosis.line import Unread
@@ -24,7 +25,7 @@ async def held_rights(
     """Ask for every right that the accounts of an installation need; name those accounts that may do everything.
 
     What may be granted namespace by namespace is enough where it is held in all namespaces of ``migrating``; while
-    there are none, it is left out. Where the person may not ask for others, it is Unread.
+    there are none, it is left out. Where the person may not ask for others, or gets no answer, it is Unread.
     """
     turn = asyncio.Semaphore(_SIDE_BY_SIDE)
 
@@ -43,8 +44,8 @@ async def held_rights(
     try:
         answers = await asyncio.gather(*map(held, rights(namespace)))
         almighty = [right.account for right in everything if await allowed(right)]
-    except ForbiddenError:
-        return Unread("create subjectaccessreviews.authorization.k8s.io"), ()
+    except ClusterError as error:
+        return unread(error, "create subjectaccessreviews.authorization.k8s.io"), ()
     return {right: told for answer in answers for right, told in answer.items()}, tuple(almighty)
 
 

@@ -7,7 +7,7 @@ warns, whatever the mode, and it denies nothing. It is created by a dry run, wit
 import uuid
 from typing import Any, Final
 
-from webhook.errors import ClusterError, ForbiddenError
+from webhook.errors import ClusterError, ForbiddenError, UnreachableError
 from webhook.kube.api.client import Client
 from webhook.kube.api.transport import Answer
 from webhook.kube.resources import DEPLOYMENTS
@@ -37,6 +37,8 @@ async def send(client: Client, namespace: str) -> Canary | Unread:
         refusal = str(error)
     except ClusterError as error:
         refusal = str(error)
+        if isinstance(error, UnreachableError) and "webhook" not in refusal:
+            return Unread(cause=refusal)  # nobody judged it
     return Canary(namespace=namespace, version=VERSION, warnings=tuple(warnings), refusal=refusal)
 
 

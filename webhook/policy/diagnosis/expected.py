@@ -10,15 +10,55 @@ EXCLUDED: Final = ("kube-system", "kube-node-lease")
 """Namespaces that are never asked about, beside schemagate's own."""
 NAMESPACE_LABEL: Final = "kubernetes.io/metadata.name"
 SERVICE: Final = "schemagate-webhook"
+LEAF: Final = "schemagate-webhook-tls"
+"""The Secret with the certificate that the controller makes; another one is cert-manager's, or a person's."""
 ACCOUNTS: Final = ("schemagate-webhook", "schemagate-controller")
-FENCES: Final = (
-    "deployments.controller.schemagate.io",
-    "enforce.namespaces.schemagate.io",
-    "inheritance.controller.schemagate.io",
-    "jobs.controller.schemagate.io",
-    "privileges.controller.schemagate.io",
-)
-"""ValidatingAdmissionPolicies. Those in whose name ``.controller.`` stands are about the controller's account."""
+FENCES: Final[Mapping[str, Mapping[str, str]]] = {
+    "deployments.controller.schemagate.io": {
+        "failurePolicy": "21795faf6eb3",
+        "paramKind": "74234e98afe7",
+        "matchConstraints": "7c0caa92f104",
+        "matchConditions": "f7917eda7bb6",
+        "variables": "69b32de83b12",
+        "validations": "e02eae75c4d7",
+    },
+    "enforce.namespaces.schemagate.io": {
+        "failurePolicy": "21795faf6eb3",
+        "paramKind": "74234e98afe7",
+        "matchConstraints": "6ad76597b61d",
+        "matchConditions": "301126481cef",
+        "variables": "e763da4ae29b",
+        "validations": "e59796a9a48e",
+    },
+    "inheritance.controller.schemagate.io": {
+        "failurePolicy": "21795faf6eb3",
+        "paramKind": "dc04c7be65d3",
+        "matchConstraints": "66bf1b194f56",
+        "matchConditions": "f7917eda7bb6",
+        "variables": "3e8247457e8f",
+        "validations": "9d9f146dd79e",
+    },
+    "jobs.controller.schemagate.io": {
+        "failurePolicy": "21795faf6eb3",
+        "paramKind": "74234e98afe7",
+        "matchConstraints": "396b958aef52",
+        "matchConditions": "f7917eda7bb6",
+        "variables": "5915231bcc2d",
+        "validations": "0080ada3314e",
+    },
+    "privileges.controller.schemagate.io": {
+        "failurePolicy": "21795faf6eb3",
+        "paramKind": "74234e98afe7",
+        "matchConstraints": "66bf1b194f56",
+        "matchConditions": "f7917eda7bb6",
+        "variables": "5ff5af3427cc",
+        "validations": "d0b42e8471e9",
+    },
+}
+"""ValidatingAdmissionPolicies, each part by its digest (``fences.digests``): their text is in the manifests alone.
+
+Those in whose name ``.controller.`` stands are about the controller's account.
+"""
 
 _MOUNTS = f"m.mountPath.contains('{LICENSE_PATH.rpartition('/')[2]}')"
 

@@ -50,10 +50,20 @@ class Fence:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gateways:
-    """Records, and the Gateways that nothing guards, as ``namespace/name``; where each Gateway is."""
+    """Records, and Gateways as ``namespace/name``.
+
+    Nothing asks to guard the ``ungoverned``; the record of the ``disabled`` turns the guard off. ``external``
+    are the records whose migrations somebody else runs; ``doubled`` those that schemagate runs, and an operator
+    is told to run too. ``unreadable`` are objects, as ``Kind namespace/name``, whose Gateways cannot be judged
+    for it.
+    """
 
     records: Sequence[Record] = ()
     ungoverned: tuple[str, ...] = ()
+    disabled: tuple[str, ...] = ()
+    external: frozenset[str] = frozenset()
+    doubled: tuple[str, ...] = ()
+    unreadable: tuple[str, ...] = ()
     count: int = 0
     namespaces: frozenset[str] = frozenset()
 
@@ -62,15 +72,20 @@ class Gateways:
 class Facts:
     """One installation, as one person sees it at one moment.
 
-    ``server_time`` is the API server's, ``local_time`` that of whoever asks, at the same moment. ``registrations``
-    holds each configuration by the word ``mutating`` or ``validating``, None where there is none of our name.
-    ``labels`` are those of every namespace. ``jobs`` are those whose name or label says that they migrate.
+    ``server_time`` is the API server's, ``local_time`` that of whoever asks, at the same moment; where the API
+    server tells none, it is not ``timed``, and both are ours. ``deployments`` holds webhook and controller by
+    name, ``registrations`` each configuration by the word ``mutating`` or ``validating``, None where there is
+    none. ``lease`` was read at ``lease_time`` of the API server's clock; it ``lease_moved`` when it looked old
+    before that, and was renewed meanwhile. ``labels`` are those of every namespace. ``jobs`` are those whose
+    name or label says that they migrate.
     """
 
     namespace: str
     server_time: datetime
     local_time: datetime
+    timed: bool
     version: str
+    deployments: Mapping[str, Manifest | None] | Unread
     definition: Manifest | Unread | None
     registrations: Mapping[str, Manifest | None] | Unread
     other_webhooks: tuple[str, ...] | Unread
@@ -82,6 +97,8 @@ class Facts:
     rights: Mapping[Right, bool] | Unread
     almighty: tuple[str, ...]
     lease: Manifest | Unread | None
+    lease_time: datetime
+    lease_moved: bool
     labels: Mapping[str, Mapping[str, str]] | Unread
     gateways: Gateways | Unread
     jobs: Sequence[Manifest] | Unread

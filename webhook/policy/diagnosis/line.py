@@ -4,8 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeVar
 
-from webhook.policy.decision import printable
-from webhook.policy.migration.redaction import redact
+from webhook.policy.redaction import safe
 
 TEXT_LIMIT = 600
 """Longest message, and longest advice, in characters."""
@@ -14,7 +13,7 @@ T = TypeVar("T")
 
 
 class Level(StrEnum):
-    """How it stands. UNKNOWN: whoever asked may not read what it takes."""
+    """How it stands. UNKNOWN: what it takes could not be read."""
 
     OK = "OK"
     WARN = "WARN"
@@ -26,6 +25,7 @@ class Check(StrEnum):
     """What is looked at (CamelCase, closed set), in the order in which it is told."""
 
     KUBERNETES = "Kubernetes"
+    PROCESSES = "Processes"
     DEFINITION = "Definition"
     WEBHOOKS = "Webhooks"
     FENCES = "Fences"
@@ -44,9 +44,13 @@ class Check(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Unread:
-    """Stands for what could not be read: ``right`` says what whoever asks would have to hold."""
+    """Stands for what could not be read: ``right`` says what whoever asks would have to hold.
 
-    right: str
+    Where it was no matter of rights, ``cause`` says what was asked and what was answered.
+    """
+
+    right: str = ""
+    cause: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +79,9 @@ def fail(check: Check, message: str, advice: str) -> Line:
 
 
 def unknown(check: Check, what: str, unread: Unread) -> Line:
-    """Give a line about what whoever asks may not look at."""
+    """Give a line about what could not be read."""
+    if unread.cause:
+        return unclear(check, f"{what} cannot be told: {unread.cause}", "ask again; if it stays so, see why")
     told = f"{what} cannot be told: you may not {unread.right}"
     return unclear(check, told, "ask as somebody who may, or have the right granted to you")
 
@@ -97,4 +103,4 @@ def named(names: list[str], shown: int = 5) -> str:
 
 
 def _line(check: Check, level: Level, message: str, advice: str = "") -> Line:
-    return Line(check, level, printable(redact(message), TEXT_LIMIT), printable(redact(advice), TEXT_LIMIT))
+    return Line(check, level, safe(message, TEXT_LIMIT), safe(advice, TEXT_LIMIT))

@@ -20,7 +20,7 @@ def check_registration(facts: Facts) -> list[Line]:
     """Compare every webhook with what the manifests say; one line where nothing differs."""
     if isinstance(facts.registrations, Unread):
         return [unknown(Check.WEBHOOKS, "how the webhooks are registered", facts.registrations)]
-    lines = list(_compared(facts, facts.registrations))
+    lines = [*_compared(facts, facts.registrations), *_beside_schemagate(facts)]
     return lines or [ok(Check.WEBHOOKS, f"{len(WEBHOOKS)} webhooks are registered as this version needs them")]
 
 
@@ -45,6 +45,16 @@ def _compared(facts: Facts, registrations: Mapping[str, Manifest | None]) -> Ite
                 continue
             yield from _webhook(name, held[name], expected)
             yield from _selected(name, held[name].get("namespaceSelector") or {}, facts)
+
+
+def _beside_schemagate(facts: Facts) -> Iterator[Line]:
+    """Look for Gateways where nothing is ever guarded, nor any migration run."""
+    if isinstance(facts.gateways, Unread):
+        return
+    own = (facts.namespace, *EXCLUDED)
+    if held := [where for where in own if where in facts.gateways.namespaces]:
+        said = f"schemagate leaves out namespace {named(held)}, and there are Gateways: nothing guards them"
+        yield fail(Check.WEBHOOKS, said, "move the Gateways, or install schemagate in a namespace of its own")
 
 
 def _webhook(name: str, held: Manifest, expected: Webhook) -> Iterator[Line]:
@@ -88,6 +98,9 @@ def _spaced(expression: str) -> str:
 def _selected(name: str, selector: Manifest, facts: Facts) -> Iterator[Line]:
     """Look for Gateways that are left out, and for our own namespaces that are not."""
     own = (facts.namespace, *EXCLUDED)
+    if (unread := _unjudged(selector, facts)) is not None:
+        yield unknown(Check.WEBHOOKS, f"whether namespaceSelector of webhook {name} leaves out a Gateway", unread)
+        return
     labels = facts.labels if isinstance(facts.labels, Mapping) else {}
     gateways = facts.gateways.namespaces if not isinstance(facts.gateways, Unread) else frozenset[str]()
     known = {where: {**labels.get(where, {}), NAMESPACE_LABEL: where} for where in {*labels, *gateways, *own}}
@@ -104,14 +117,33 @@ def _selected(name: str, selector: Manifest, facts: Facts) -> Iterator[Line]:
         yield warn(Check.WEBHOOKS, said, f"an outage could keep itself alive: {_AGAIN}")
 
 
+def _unjudged(selector: Manifest, facts: Facts) -> Unread | None:
+    """Give what it would take to judge a selector, if it could not be read: ours alone takes nothing."""
+    expressions = selector.get("matchExpressions") or ()
+    by_label = {item["key"] for item in expressions} | set(selector.get("matchLabels") or {})
+    if isinstance(facts.labels, Unread) and by_label - {NAMESPACE_LABEL}:
+        return facts.labels
+    ours = all(_ours(item, (facts.namespace, *EXCLUDED)) for item in expressions)
+    if isinstance(facts.gateways, Unread) and not (ours and not selector.get("matchLabels")):
+        return facts.gateways
+    return None
+
+
+def _ours(item: Mapping[str, Any], own: tuple[str, ...]) -> bool:
+    """Tell whether an expression leaves out no more than we do."""
+    at_most = item["operator"] == "NotIn" and set(item.get("values") or ()) <= set(own)
+    return item["key"] == NAMESPACE_LABEL and at_most
+
+
 def _foreign(selector: Manifest, own: tuple[str, ...]) -> bool:
-    """Tell whether only labels of others leave out what we do not."""
-    for item in selector.get("matchExpressions") or ():
-        if item["key"] == NAMESPACE_LABEL and not (
-            item["operator"] == "NotIn" and set(item.get("values") or ()) <= set(own)
-        ):
-            return False
-    return NAMESPACE_LABEL not in (selector.get("matchLabels") or {})
+    """Tell whether what we do not leave out is left out by labels that managed clusters set, and by those alone.
+
+    Such an expression is met by a namespace without any label; what asks for a label is met by hardly any.
+    """
+    return not selector.get("matchLabels") and all(
+        _ours(item, own) or (item["key"] != NAMESPACE_LABEL and item["operator"] in {"NotIn", "DoesNotExist"})
+        for item in selector.get("matchExpressions") or ()
+    )
 
 
 def matches(selector: Manifest, labels: Mapping[str, str]) -> bool:

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from urllib.parse import urlsplit
 
-from webhook.policy.diagnosis.expected import SERVICE
+from webhook.policy.diagnosis.expected import LEAF, SERVICE
 from webhook.policy.diagnosis.facts import Certificate, Facts, Manifest
 from webhook.policy.diagnosis.line import (
     Check,
@@ -53,13 +53,13 @@ def _problem(
     namespace: str, service: Manifest | None, slices: Sequence[Manifest], used: Sequence[Manifest]
 ) -> tuple[str, str] | None:
     """Say what is wrong between registration and pods, and what to do; None when nothing is."""
-    if service is None:
-        return f"there is no Service {SERVICE} in namespace {namespace}", "apply the manifests again"
     for registered in used:
         where = f"{registered.get('namespace')}/{registered.get('name')}"
         if where != f"{namespace}/{SERVICE}":
             said = f"the webhooks are registered on Service {where}, not {namespace}/{SERVICE}"
             return said, "apply the webhook configurations again, or name the right namespace: -n"
+    if service is None:
+        return f"there is no Service {SERVICE} in namespace {namespace}", "apply the manifests again"
     ready = _ready(slices)
     if not ready:
         command = f"kubectl -n {namespace} get pods -l app.kubernetes.io/component=webhook"
@@ -94,30 +94,39 @@ def check_certificate(facts: Facts) -> list[Line]:
         return [unknown(Check.CERTIFICATE, "what the webhooks show", held)]
     lines = list(_certificate(facts, held))
     end = held.end.strftime("%Y-%m-%d %H:%M UTC") if held.end else ""
-    return lines or [ok(Check.CERTIFICATE, f"Secret {held.secret}: valid until {end}, for every registered name")]
+    names = ", for every registered name" if _hosts(facts) else ""
+    return lines or [ok(Check.CERTIFICATE, f"Secret {held.secret}: valid until {end}{names}")]
 
 
 def _certificate(facts: Facts, held: Certificate) -> Iterator[Line]:
-    show = f"schemagate certs show -n {facts.namespace}"
+    # What the controller did not make it does not renew.
+    describe = f"kubectl -n {facts.namespace} describe certificate"
+    rotate = f"schemagate certs rotate -n {facts.namespace}"
+    ours = held.secret == LEAF
     if held.problem or held.start is None or held.end is None:
         said = f"Secret {held.secret}: {held.problem or 'it holds no certificate'}"
-        yield fail(Check.CERTIFICATE, said, "see that a controller leads, or that cert-manager issues it")
+        advice = "see that a controller leads: it makes one" if ours else f"see why it is not issued: {describe}"
+        yield fail(Check.CERTIFICATE, said, advice)
         return
     now = facts.server_time
     if not held.start <= now <= held.end:
         said = f"Secret {held.secret}: valid from {_day(held.start)} to {_day(held.end)}, and it is {_day(now)}"
-        yield fail(Check.CERTIFICATE, said, f"have it renewed: schemagate certs rotate -n {facts.namespace}")
+        yield fail(Check.CERTIFICATE, said, f"have it renewed: {rotate if ours else describe}")
     elif held.end - now < (held.end - held.start) / _OVERDUE:
         left = int((held.end - now) / timedelta(hours=1))
         said = f"Secret {held.secret}: it ends in {left} h, and nobody has renewed it"
-        yield warn(Check.CERTIFICATE, said, f"see who should: {show}; or schemagate certs rotate")
-    registrations = {} if isinstance(facts.registrations, Unread) else webhooks(facts.registrations)
-    wanted = {_host(hook["clientConfig"]) for hook in registrations.values()}
-    if missing := sorted(
-        host for host in wanted if host and not any(_certifies(name, host) for name in held.names)
-    ):
+        show = f"see who should: schemagate certs show -n {facts.namespace}; or {rotate}"
+        yield warn(Check.CERTIFICATE, said, show if ours else f"see why it is not renewed: {describe}")
+    if missing := sorted(host for host in _hosts(facts) if not any(_certifies(name, host) for name in held.names)):
         said = f"Secret {held.secret}: it is not valid for {named(missing)}, by which the webhooks are registered"
-        yield fail(Check.CERTIFICATE, said, "set SCHEMAGATE_CERTIFICATE_NAMES, or the dnsNames of the Certificate")
+        advice = "set SCHEMAGATE_CERTIFICATE_NAMES" if ours else f"set the dnsNames of the Certificate: {describe}"
+        yield fail(Check.CERTIFICATE, said, advice)
+
+
+def _hosts(facts: Facts) -> set[str]:
+    """Give the names that the webhooks are registered by, none where that could not be read."""
+    registrations = {} if isinstance(facts.registrations, Unread) else webhooks(facts.registrations)
+    return {host for hook in registrations.values() if (host := _host(hook["clientConfig"]))}
 
 
 def _day(moment: datetime) -> str:
