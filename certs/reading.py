@@ -33,6 +33,11 @@ def read_files(cert_path: Path, key_path: Path) -> tuple[bytes, bytes]:
     return _read_both(_one_state(cert_path.parent), cert_path, key_path)
 
 
+def read_file(path: Path) -> bytes:
+    """Give the content of one file; raises CertUnreadable naming it."""
+    return _read(path, path)
+
+
 def _one_state(directory: Path) -> Path:
     """Give the directory that holds the files now, with no link left in its path."""
     try:

@@ -83,7 +83,7 @@ class Lost:
 
 
 def decode(stored: Mapping[str, bytes] | None) -> Trust | Lost:
-    """Read what was stored; None when nothing is. Damage to what is not needed to issue is passed over."""
+    """Read what was stored: Lost(Missing) when nothing is. Damage to what issuing does not need is passed over."""
     if stored is None:
         return Lost(Reason.MISSING)
     left = certificates(b"\n".join(stored.get(name, b"") for name in (CA_CERTIFICATE, NEXT_CERTIFICATE, PREVIOUS)))

@@ -101,6 +101,30 @@ async def test_a_half_written_file_keeps_the_last_good_pair(tmp_path: Path) -> N
         assert await shown(port) == new.fingerprint
 
 
+async def test_what_verifies_the_pair_is_read_with_it_and_keeps_no_renewed_pair_back(tmp_path: Path) -> None:
+    volume, ca_path = SecretVolume(tmp_path), tmp_path / "ca.crt"
+    volume.publish("v1", issued())
+    with pytest.raises(CertUnreadable, match=r"ca\.crt"):
+        FilePairSource(volume.cert_path, volume.key_path, ca_path).load()
+    ca_path.write_bytes(b"old")
+    source = FilePairSource(volume.cert_path, volume.key_path, ca_path)
+    serving = ServingContext(source.load())
+    assert source.bundle == b"old"
+    async with following(source, serving) as looks:
+        ca_path.write_bytes(b"new")
+        assert source.bundle == b"old"
+        assert await looks.next() == UNCHANGED
+        assert source.bundle == b"new"
+        ca_path.unlink()
+        volume.publish("v2", renewed := issued())
+        assert await looks.next() == RELOADED
+        assert serving.pair == renewed
+        outcome, error = await looks.next()
+        assert outcome is ReloadOutcome.FAILED
+        assert "ca.crt" in str(error)
+        assert source.bundle == b"new"
+
+
 async def test_the_wait_comes_first_and_is_the_interval(tmp_path: Path) -> None:
     volume, pair = SecretVolume(tmp_path), issued()
     volume.publish("v1", pair)

@@ -1,12 +1,14 @@
-"""What of the Helm chart is generated: copies of the manifests, names of settings, the table of values."""
+"""What of the Helm chart is generated: copies of the manifests, what settings take, the table of values."""
 
 import json
 import re
+from collections.abc import Set
 from pathlib import Path
 from typing import Any, Final
 
 import yaml
 
+from tests.docs.heeding import heeded
 from webhook.settings import Settings
 
 MANIFESTS: Final = Path(__file__).parents[2] / "manifests"
@@ -34,8 +36,9 @@ OTHERWISE: Final = frozenset(
     }
 )
 """Settings that other values make, that roles name, or that have no meaning in a pod."""
-SHARED: Final = frozenset({"default_mode"})
+SHARED: Final = frozenset({"certificate_names", "default_mode"})
 """Settings that both processes have to read alike, so that neither has one of its own."""
+_RULES: Final = ("type", "enum", "minimum", "maximum", "minLength", "maxLength")
 _KEY: Final = re.compile(r"(?P<indent> *)(?P<name>\w+):(?P<value>.*)")
 _SOURCES: Final = {
     "base": "base/[2-9]*.yaml",
@@ -58,13 +61,24 @@ def copies() -> dict[Path, bytes]:
 
 
 def schema() -> str:
-    """Give the schema of the values with the names of all settings that may be given."""
+    """Give the schema of the values with all settings that may be given, and what each takes."""
     document = json.loads(SCHEMA.read_text(encoding="utf-8"))
     known = Settings.model_fields.keys() - OTHERWISE
-    definitions = document["definitions"]
-    definitions["settings"]["propertyNames"]["enum"] = sorted(known)
-    definitions["processSettings"]["propertyNames"]["enum"] = sorted(known - SHARED)
+    document["definitions"]["settings"] = _taken(known)
+    for process in ("webhook", "controller"):
+        document["definitions"][f"{process}Settings"] = _taken(known & heeded(process) - SHARED)
     return json.dumps(document, indent=2) + "\n"
+
+
+def _taken(names: Set[str]) -> dict[str, Any]:
+    """Give the schema of an object that may hold these settings."""
+    found = Settings.model_json_schema()
+    properties = {}
+    for name in sorted(names):
+        node = found["properties"][name]
+        node = found["$defs"][node["$ref"].rpartition("/")[2]] if "$ref" in node else node
+        properties[name] = {rule: node[rule] for rule in _RULES if rule in node}
+    return {"type": "object", "additionalProperties": False, "properties": properties}
 
 
 def described() -> dict[str, str]:

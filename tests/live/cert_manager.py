@@ -19,6 +19,7 @@ CERTIFICATES: Final = f"/apis/cert-manager.io/v1/namespaces/{NAMESPACE}/certific
 ISSUERS: Final = f"/apis/cert-manager.io/v1/namespaces/{NAMESPACE}/issuers"
 SECRETS: Final = f"/api/v1/namespaces/{NAMESPACE}/secrets"
 LEAF: Final = "schemagate-serving"
+AUTHORITY: Final = "schemagate-authority"
 INJECT: Final = {"cert-manager.io/inject-ca-from": f"{NAMESPACE}/{LEAF}"}
 
 
@@ -63,14 +64,12 @@ async def issue(admin: Client, names: list[str], addresses: list[str]) -> None:
     authority = {
         "isCA": True,
         "commonName": "schemagate",
-        "secretName": "schemagate-authority",
+        "secretName": AUTHORITY,
         "privateKey": {"algorithm": "ECDSA", "size": 256},
         "issuerRef": {"name": "self-signed", "kind": "Issuer"},
     }
-    await admin.post(CERTIFICATES, {**_named("Certificate", "schemagate-authority"), "spec": authority})
-    await admin.post(
-        ISSUERS, {**_named("Issuer", "schemagate"), "spec": {"ca": {"secretName": "schemagate-authority"}}}
-    )
+    await admin.post(CERTIFICATES, {**_named("Certificate", AUTHORITY), "spec": authority})
+    await admin.post(ISSUERS, {**_named("Issuer", "schemagate"), "spec": {"ca": {"secretName": AUTHORITY}}})
     leaf = {
         "secretName": LEAF,
         "dnsNames": names,

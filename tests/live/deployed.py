@@ -21,6 +21,8 @@ from tests.live.test_cli import Done, Person
 
 MANIFESTS: Final = Path(__file__).parents[2] / "manifests"
 CHART: Final = MANIFESTS / "chart" / "schemagate"
+IMAGE: Final = "image.repository=schemagate"
+"""What the chart has to be told: the image's name in the base, which the nodes of the tests know."""
 NAMESPACE: Final = "schemagate"
 LABEL: Final = "app.kubernetes.io/name=schemagate"
 DEFINITION: Final = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/gatewaymigrations.schemagate.io"

@@ -33,6 +33,7 @@ _PLURALS: Final = {
     "Namespace": ("v1", "namespaces"),
     "NetworkPolicy": ("networking.k8s.io/v1", "networkpolicies"),
     "PodDisruptionBudget": ("policy/v1", "poddisruptionbudgets"),
+    "ResourceQuota": ("v1", "resourcequotas"),
     "Role": ("rbac.authorization.k8s.io/v1", "roles"),
     "RoleBinding": ("rbac.authorization.k8s.io/v1", "rolebindings"),
     "Service": ("v1", "services"),
@@ -41,7 +42,7 @@ _PLURALS: Final = {
     "ValidatingAdmissionPolicyBinding": ("admissionregistration.k8s.io/v1", "validatingadmissionpolicybindings"),
     "ValidatingWebhookConfiguration": ("admissionregistration.k8s.io/v1", "validatingwebhookconfigurations"),
 }
-_PLAYED: Final = {"Deployment", "NetworkPolicy", "PodDisruptionBudget", "Service"}
+_PLAYED: Final = {"Deployment", "NetworkPolicy", "PodDisruptionBudget", "ResourceQuota", "Service"}
 """What nothing here would run or reach: processes of the test's own take its place."""
 
 

@@ -41,8 +41,12 @@ def templated(
 
 
 def template(helm: str, namespace: str, values: Mapping[str, object]) -> str:
-    """Give what Helm renders; CalledProcessError when the chart refuses."""
-    given = [part for path, value in values.items() for part in ("--set-json", f"{path}={json.dumps(value)}")]
+    """Give what Helm renders, with the image of the base; CalledProcessError when the chart refuses."""
+    given = [
+        part
+        for path, value in {"image.repository": "schemagate", **values}.items()
+        for part in ("--set-json", f"{path}={json.dumps(value)}")
+    ]
     head = ("template", "schemagate", str(CHART), "--namespace", namespace, "--kube-version", KUBERNETES)
     return run(helm, *head, *given)
 

@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from tests.docs import chart
+from tests.docs.heeding import PROCESSES, heeded
 from tests.manifests.rendering import (
     BASE,
     CHART,
@@ -153,6 +154,11 @@ def test_what_is_generated_is_in_step() -> None:
 def test_settings_left_out_are_settings() -> None:
     assert Settings.model_fields.keys() >= chart.OTHERWISE | chart.SHARED
     assert not chart.OTHERWISE & chart.SHARED
+
+
+def test_every_setting_is_heeded_by_some_process() -> None:
+    assert set().union(*map(heeded, PROCESSES)) == Settings.model_fields.keys()
+    assert heeded("webhook") & heeded("controller") >= chart.SHARED
 
 
 def test_its_versions_are_ours() -> None:

@@ -153,7 +153,7 @@ SHAPES = {
     "networking.k8s.io/v1": {"NetworkPolicy"},
     "policy/v1": {"PodDisruptionBudget"},
     "rbac.authorization.k8s.io/v1": {"ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding"},
-    "v1": {"Namespace", "Service", "ServiceAccount"},
+    "v1": {"Namespace", "ResourceQuota", "Service", "ServiceAccount"},
 }
 """Every version and kind, all served by Kubernetes 1.30."""
 FIELDS: dict[str, list[str]] = yaml.safe_load(Path(__file__).with_name("fields.yaml").read_text())

@@ -11,7 +11,7 @@ from tests.docs import chart
 from tests.manifests.rendering import HELMS, Key, Manifest, by_key, template, templated
 from webhook import __version__
 
-CERTIFIED = {"certificates.source": "cert-manager"}
+CERTIFIED: dict[str, object] = {"certificates.source": "cert-manager"}
 BOTH = {"schemagate-webhook", "schemagate-controller"}
 WEBHOOK, CONTROLLER = {"schemagate-webhook"}, {"schemagate-controller"}
 DEPLOYMENT, POLICY = {"Deployment"}, {"NetworkPolicy"}
@@ -28,13 +28,15 @@ VALUES: list[tuple[str, object, set[str], set[str], str]] = [
     ("webhook.opsPort", 8081, {*DEPLOYMENT, "Service"}, {*WEBHOOK, "schemagate-metrics"}, "SCHEMAGATE_OPS_PORT"),
     ("controller.opsPort", 8081, DEPLOYMENT, CONTROLLER, 'name: SCHEMAGATE_OPS_PORT\n          value: "8081"'),
     ("controller.settings", {"workers": 2}, DEPLOYMENT, CONTROLLER, "name: SCHEMAGATE_WORKERS"),
+    ("webhook.clientCA.secret", "callers", DEPLOYMENT, WEBHOOK, "value: /etc/schemagate/client-ca/ca.crt"),
+    ("webhook.clientCA.names", ["api", "front"], DEPLOYMENT, WEBHOOK, "value: api,front"),
     *(
         (f"{role}.{name}", value, DEPLOYMENT, {f"schemagate-{role}"}, text)
         for role in ("webhook", "controller")
         for name, value, text in (
             ("replicas", 3, "replicas: 3"),
             ("resources", {"limits": {"memory": "1Gi"}}, "memory: 1Gi"),
-            ("priorityClassName", "system-cluster-critical", "priorityClassName: system-cluster-critical"),
+            ("priorityClassName", "gateways-high", "priorityClassName: gateways-high"),
             ("podAnnotations", {"example.com/note": "x"}, "example.com/note: x"),
             ("podLabels", {"example.com/team": "x"}, "example.com/team: x"),
             ("nodeSelector", {"example.com/pool": "x"}, "nodeSelector:"),
@@ -78,11 +80,18 @@ VALUES: list[tuple[str, object, set[str], set[str], str]] = [
 ]
 
 
+BESIDE: dict[str, dict[str, object]] = {
+    "certificates.issuerRef": CERTIFIED,
+    "webhook.clientCA.names": {"webhook.clientCA.secret": "callers"},
+}
+"""Values that another one goes with."""
+
+
 @pytest.mark.parametrize(("path", "value", "kinds", "objects", "text"), VALUES, ids=[row[0] for row in VALUES])
 def test_a_value_changes_what_it_says(
     path: str, value: object, kinds: set[str], objects: set[str], text: str
 ) -> None:
-    others = CERTIFIED if path == "certificates.issuerRef" else {}
+    others = BESIDE.get(path, {})
     before, after = by_key(templated(others)), by_key(templated({**others, path: value}))
     differing = changed(before, after)
     assert {kind for kind, _ in differing} == kinds
@@ -119,6 +128,23 @@ def test_every_value_is_tried_and_described() -> None:
         ("webhook.settings", {"default_mode": "Hold"}),
         ("controller.settings", {"default_mode": "Hold"}),
         ("secondLock.enabled", "yes"),
+        ("controller.settings", {"certificate_names": "a"}),
+        # Heeded by the other alone.
+        ("controller.settings", {"dry_run": "warn"}),
+        ("controller.settings", {"drain_seconds": 20}),
+        ("webhook.settings", {"workers": 2}),
+        # What would not start.
+        ("settings", {"default_mode": "hold"}),
+        ("settings", {"strict_x509": "no"}),
+        ("settings", {"workers": 2.5}),
+        ("controller.settings", {"lease_seconds": 1}),
+        ("webhook.settings", {"drain_seconds": 301}),
+        ("image.repository", "registry.example:5000/gate:9"),
+        ("image.repository", f"gate@sha256:{'a' * 64}"),
+        ("image.tag", "9@sha256"),
+        ("webhook.clientCA", {"configMap": "x"}),
+        ("webhook.clientCA.names", ["a,b"]),
+        ("certificates.issuerRef", {"kind": "ClusterIssuer"}),
         ("controller.port", 9443),
         ("controller.resources", {"limit": {}}),
         ("settings", {"no_such_setting": 1}),
@@ -137,6 +163,40 @@ def test_a_value_that_means_nothing_is_refused(helm: str, path: str, value: obje
     with pytest.raises(subprocess.CalledProcessError) as caught:
         template(helm, "schemagate", {path: value})
     assert "don't meet the specifications of the schema" in caught.value.stderr
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({"image.repository": ""}, "set image.repository"),
+        ({"webhook.opsPort": 9443}, "webhook.port and webhook.opsPort are both 9443"),
+        ({"certificates.issuerRef": {"name": "corporate"}}, "set certificates.source=cert-manager"),
+        ({"webhook.clientCA.names": ["api"]}, "set both"),
+    ],
+    ids=lambda value: "" if isinstance(value, str) else next(iter(value)),
+)
+@pytest.mark.parametrize("helm", HELMS)
+def test_values_that_do_not_go_together_are_refused(helm: str, values: dict[str, object], words: str) -> None:
+    with pytest.raises(subprocess.CalledProcessError) as caught:
+        template(helm, "schemagate", values)
+    assert words in caught.value.stderr
+
+
+def test_the_image_may_be_at_any_registry() -> None:
+    for repository in ("localhost:5000/gate", "registry.example:5000/team/gate", "gate"):
+        assert f"image: {repository}:" in template("helm", "schemagate", {"image.repository": repository})
+
+
+def test_nobody_reads_metrics_where_nobody_is_named() -> None:
+    """No peer means everybody to Kubernetes."""
+    policies = [
+        item["spec"] for item in templated({"networkPolicy.metricsFrom": []}) if item["kind"] == "NetworkPolicy"
+    ]
+    assert [policy["ingress"] for policy in policies] == [
+        [{"ports": [{"port": "webhooks", "protocol": "TCP"}]}],
+        [],
+    ]
+    assert all("Ingress" in policy["policyTypes"] for policy in policies)
 
 
 def test_the_schema_knows_every_value_and_no_other() -> None:

@@ -1,10 +1,11 @@
 """How the processes are run: what they may, what they are asked, how long they get, how they are found."""
 
+import re
 from typing import Any
 
 import pytest
 
-from tests.manifests.rendering import BASE, Manifest, by_key, kustomized
+from tests.manifests.rendering import BASE, MANIFESTS, Manifest, by_key, kustomized
 from webhook import __version__
 from webhook.admission.limits import Limits
 from webhook.cli.main import schemagate
@@ -12,6 +13,7 @@ from webhook.policy.names import COMPONENT, MIGRATION_COMPONENT
 from webhook.settings import Settings
 
 ROLES = ("webhook", "controller")
+DOCKERFILE = MANIFESTS.parent / "Dockerfile"
 NAMESPACE = "schemagate"
 
 
@@ -51,10 +53,11 @@ def test_the_namespace_enforces_what_its_pods_pass(found: dict[tuple[str, str], 
 def test_it_runs_as_nobody_on_a_root_that_cannot_be_written(
     pod: dict[str, Any], container: dict[str, Any]
 ) -> None:
+    # No number: OpenShift gives each namespace its own, and refuses another. A kubelet that is told none can tell
+    # that the image's user is not root only where that is a number.
+    assert re.findall(r"(?m)^USER (.*)$", DOCKERFILE.read_text()) == ["65532:65532"]
     assert pod["securityContext"] == {
         "runAsNonRoot": True,
-        "runAsUser": 65532,
-        "runAsGroup": 65532,
         "seccompProfile": {"type": "RuntimeDefault"},
     }
     assert container["securityContext"] == {
@@ -89,6 +92,16 @@ def test_its_ports_are_those_that_it_listens_on(container: dict[str, Any]) -> No
     assert ports == ({**wanted} if container["name"] == "webhook" else {"ops": wanted["ops"]})
     assert container["livenessProbe"]["httpGet"] == {"path": "/healthz", "port": "ops"}
     assert container["readinessProbe"]["httpGet"] == {"path": "/readyz", "port": "ops"}
+
+
+def test_it_is_among_what_a_full_node_keeps_and_a_quota_lets_that_in(
+    pod: dict[str, Any], found: dict[tuple[str, str], Manifest]
+) -> None:
+    quota = found["ResourceQuota", "schemagate-critical-pods"]["spec"]
+    (scope,) = quota["scopeSelector"]["matchExpressions"]
+    assert scope["scopeName"] == "PriorityClass"
+    assert pod["priorityClassName"] in scope["values"]
+    assert quota["hard"].keys() == {"pods"}  # it lets in, and limits nothing else
 
 
 def test_memory_is_limited_and_cpu_is_not(container: dict[str, Any]) -> None:

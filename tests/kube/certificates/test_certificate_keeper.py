@@ -9,14 +9,15 @@ from typing import Any, cast
 
 import pytest
 from prometheus_client import CollectorRegistry
+from structlog.testing import capture_logs
 
 from certs import CertError
 from certs.bundle import certificates
-from webhook.certificate_metrics import KeeperMetrics
 from webhook.errors import ConflictError, ForbiddenError, NameTakenError, NotFoundError, RejectedError
 from webhook.kube.api.client import Client
 from webhook.kube.certificates.keeper import CertificateKeeper
 from webhook.logs import logger
+from webhook.metrics.certificates import KeeperMetrics
 from webhook.policy.names import ROTATE, ROTATED
 from webhook.runtime.process import utc_now
 from webhook.settings import Settings
@@ -179,6 +180,35 @@ async def test_a_blanked_bundle_is_mended_by_one_write_and_nothing_else_is_touch
     assert storage.writes == ["PATCH schemagate"]
     assert storage.bundles() == {good}
     assert storage.objects[CONFIGURATIONS[1]]["webhooks"][0]["timeoutSeconds"] == 7
+
+
+@pytest.mark.parametrize("annotation", ["inject-ca-from", "inject-ca-from-secret"])
+async def test_what_the_injector_of_cert_manager_writes_is_left_alone_and_told_once(annotation: str) -> None:
+    storage, registry = Storage(), CollectorRegistry()
+    keeps = keeper(storage, registry)
+    await keeps._look()
+    storage.writes.clear()
+    ours, theirs = storage.bundles().pop(), b"what the injector wrote"
+    injected = storage.objects[CONFIGURATIONS[0]]
+    injected["metadata"]["annotations"] = {f"cert-manager.io/{annotation}": "ns/schemagate-serving"}
+    for hook in injected["webhooks"]:
+        hook["clientConfig"]["caBundle"] = base64.b64encode(theirs).decode()
+    with capture_logs() as logs:
+        for _ in range(3):
+            assert await keeps._look() == 60
+    assert [entry["configuration"] for entry in logs if entry["event"] == "ca_bundle_left_alone"] == ["mutating"]
+    assert storage.writes == []
+    assert storage.bundles() == {ours, theirs}
+    labels = {"configuration": "mutating"}
+    assert registry.get_sample_value("schemagate_ca_bundle_in_sync", labels) == 1
+    # It does not keep what is ours from being renewed.
+    storage.objects[LEAF]["metadata"]["annotations"] = {ROTATE: "please"}
+    await keeps._look()
+    assert storage.writes == ["PUT schemagate-webhook-tls"]
+    # Taken off, it is ours to mend again.
+    del injected["metadata"]["annotations"]
+    await keeps._look()
+    assert storage.bundles() == {ours}
 
 
 async def test_a_configuration_that_changes_meanwhile_is_looked_at_again() -> None:

@@ -11,7 +11,7 @@ import pytest
 from tests.controlplane.arguments import free_ports
 from tests.controlplane.client import ApiError, Client, until
 from tests.controlplane.cluster import ControlPlane
-from tests.live.cert_manager import INJECT, LEAF, SECRETS, CertManager, issue, leaf, mount, renew
+from tests.live.cert_manager import AUTHORITY, INJECT, LEAF, SECRETS, CertManager, issue, leaf, mount, renew
 from tests.live.certified import CONFIGURATIONS, DEPLOYMENT, DEPLOYMENTS, restart
 from tests.live.faults import tell
 from tests.live.installation import Installation, Replica
@@ -134,6 +134,25 @@ async def test_issued_injected_and_renewed_without_a_failed_call(site: Site) -> 
         blank = {"op": "remove", "path": "/webhooks/0/clientConfig/caBundle"}
         await site.admin.patch(path, [blank], "application/json-patch+json")
     await until(site.injected, 60, "the cainjector mends the bundle")
+
+
+async def test_another_authority_needs_no_restart(site: Site) -> None:
+    await until(site.injected, 60, "the cainjector fills in the bundle")
+    served = await leaf(site.admin)
+    await site.admin.delete(f"{SECRETS}/{AUTHORITY}")
+
+    async def made() -> bool:
+        if not await site.admin.exists(f"{SECRETS}/{AUTHORITY}"):
+            return False
+        data = (await site.admin.get(f"{SECRETS}/{AUTHORITY}")).get("data") or {}
+        return bool(data.get("tls.crt")) and base64.b64decode(data["tls.crt"]) != served["ca.crt"]
+
+    await until(made, 60, "cert-manager makes another authority")
+    await renew(site.admin)
+    await site.next_leaf(served["tls.crt"])
+    assert (await leaf(site.admin))["ca.crt"] != served["ca.crt"]
+    await until(site.injected, 60, "the cainjector fills in its bundle")
+    await until(lambda: asyncio.to_thread(site.replica.ready), 30, "the replica is ready again")
 
 
 async def _works(site: Site) -> bool:

@@ -13,7 +13,7 @@ from tests.controlplane.cluster import ControlPlane
 from tests.controlplane.objects import install, stock
 from tests.live.balancer import Balancer
 from tests.live.cert_manager import CertManager
-from tests.live.deployed import CHART, CONFIGURATIONS, MANIFESTS, NAMESPACE, Deployed
+from tests.live.deployed import CHART, CONFIGURATIONS, IMAGE, MANIFESTS, NAMESPACE, Deployed
 from tests.live.world import NEW, OLD, World, skips
 from tests.manifests.rendering import OVERLAYS, template
 from webhook.policy.names import MIGRATION_JOB
@@ -200,7 +200,7 @@ async def installed(deployed: Deployed, by: str) -> None:
         done = await deployed.kubectl("apply", "-k", SELF_MANAGED)
     else:
         await namespace(deployed, NAMESPACE, RESTRICTED)
-        done = await deployed.helm(by, "install", "schemagate", str(CHART), "--set", "crd.keep=false")
+        done = await deployed.helm(by, "install", "schemagate", str(CHART), "--set", f"crd.keep=false,{IMAGE}")
     assert done.code == 0, done
 
 

@@ -10,7 +10,7 @@ import yaml
 
 from tests.controlplane.client import Client
 from tests.controlplane.cluster import ControlPlane
-from tests.live.deployed import CHART, CONFIGURATIONS, DEFINITION, NAMESPACE, Deployed
+from tests.live.deployed import CHART, CONFIGURATIONS, DEFINITION, IMAGE, NAMESPACE, Deployed
 from tests.manifests.rendering import HELMS
 
 pytestmark = pytest.mark.timeout(300)
@@ -64,7 +64,7 @@ async def test_a_release_comes_moves_on_and_goes_and_records_stay(
     admin = deployed.admin
     # --wait: every pod is let in by what the namespace enforces.
     wait = ("--wait", "--timeout", "90s")
-    done = await deployed.helm(helm, "install", "schemagate", str(older(tmp_path)), *wait)
+    done = await deployed.helm(helm, "install", "schemagate", str(older(tmp_path)), "--set", IMAGE, *wait)
     assert done.code == 0, done
     assert "It guards nothing yet" in done.out
     assert f"helm uninstall schemagate -n {NAMESPACE}" in done.out
@@ -80,7 +80,7 @@ async def test_a_release_comes_moves_on_and_goes_and_records_stay(
     await admin.patch(VALIDATING, fill, "application/json-patch+json")
 
     # What the chart says is brought up to date, the record's kind as well; what the controller wrote stays.
-    values = ("--set", "webhook.replicas=3,secondLock.enabled=true")
+    values = ("--set", f"webhook.replicas=3,secondLock.enabled=true,{IMAGE}")
     done = await deployed.helm(helm, "upgrade", "schemagate", str(CHART), *values, *wait)
     assert done.code == 0, done
     assert await admin.exists(f"{CONFIGURATIONS}/validatingadmissionpolicybindings/migrations.lock.schemagate.io")
@@ -96,7 +96,9 @@ async def test_a_release_comes_moves_on_and_goes_and_records_stay(
     assert (await admin.get(f"{RECORDS}/ssg"))["metadata"]["uid"] == kept["metadata"]["uid"]
 
     # It takes its own kind back, and this time is told to take all along.
-    done = await deployed.helm(helm, "install", "schemagate", str(CHART), "--set", "crd.keep=false", *wait)
+    done = await deployed.helm(
+        helm, "install", "schemagate", str(CHART), "--set", f"crd.keep=false,{IMAGE}", *wait
+    )
     assert done.code == 0, done
     assert (await admin.get(f"{RECORDS}/ssg"))["metadata"]["uid"] == kept["metadata"]["uid"]
     done = await deployed.helm(helm, "uninstall", "schemagate", "--wait")

@@ -263,13 +263,24 @@ async def test_our_jobs_and_their_pods_are_nobodys_to_edit(here: World, plane: C
         admin.patch(of_job, {"metadata": {"labels": {"app.kubernetes.io/component": None}}}),
         admin.patch(of_job, {"spec": {"suspend": True}}),
         admin.patch(f"{of_job}/status", {"status": {"succeeded": 1}}),
-        admin.patch(of_pod, {"metadata": {"annotations": {"a": "b"}}}),
+        admin.patch(of_job, {"metadata": {"annotations": {"a": "b"}}}),
+        admin.patch(of_pod, {"metadata": {"labels": {"a": "b"}}}),
+        admin.patch(of_pod, {"metadata": {"annotations": {"a": "b"}, "finalizers": ["example.com/a"]}}),
+        admin.patch(of_pod, {"metadata": {"ownerReferences": None}}),
+        admin.patch(of_pod, {"spec": {"activeDeadlineSeconds": 1}}),
         admin.patch(f"{of_pod}/status", {"status": {"phase": "Succeeded"}}),
+        admin.patch(
+            f"{of_pod}/status", {"metadata": {"annotations": {"a": "b"}}, "status": {"phase": "Succeeded"}}
+        ),
         admin.patch(f"{of_pod}/ephemeralcontainers", {"spec": {"ephemeralContainers": [entered]}}),
         admin.post(here.path("Job"), forged),
         admin.post(here.path("Pod"), twin),
     ):
         assert await locked(asked, words)
+    # Plugins of the network note on a pod what they gave it, some through its status.
+    for path, note in ((of_pod, "cni.projectcalico.org/podIP"), (f"{of_pod}/status", "k8s.ovn.org/pod-networks")):
+        noted = await admin.patch(path, {"metadata": {"annotations": {note: "10.1.2.3"}}})
+        assert noted["metadata"]["annotations"][note] == "10.1.2.3"
     for command in (["exec", pod["metadata"]["name"], "--", "true"], ["attach", pod["metadata"]["name"]]):
         told = await kubectl(plane, "-n", here.namespace, *command, fails=True)
         assert "nobody enters a pod that migrates a schema" in told, told

@@ -18,7 +18,6 @@ from certs.plan import plan
 from certs.renewal import Reason
 from certs.situation import Observed, Plan, Requests
 from certs.trust import Trust, decode, stored_pair
-from webhook.certificate_metrics import CONFIGURATIONS, KeeperMetrics
 from webhook.errors import ClusterError, ConflictError, NameTakenError, RejectedError
 from webhook.kube.api.backoff import Backoff
 from webhook.kube.api.client import Client
@@ -30,6 +29,7 @@ from webhook.kube.informer.listing import Object
 from webhook.kube.informer.reflector import Reflector
 from webhook.kube.lease.elector import steady
 from webhook.logs import said
+from webhook.metrics.certificates import CONFIGURATIONS, KeeperMetrics
 from webhook.policy.names import PRUNE, PRUNED, ROTATE, ROTATED
 from webhook.settings import Settings
 
@@ -63,6 +63,7 @@ class CertificateKeeper:
         self._wake = asyncio.Event()
         self._holding = Holding()
         self._waiting = ""
+        self._left_alone: set[str] = set()
         watched = [(SECRETS, namespace, AUTHORITY), (SECRETS, namespace, LEAF)]
         watched += [(resource, "", NAME) for resource in KINDS.values()]
         self._reflectors = [
@@ -87,7 +88,7 @@ class CertificateKeeper:
                     group.create_task(reflector.run())
                 group.create_task(self._keep())
         finally:
-            self._waiting = ""
+            self._waiting, self._left_alone = "", set()
             self._metrics.forget()
 
     async def _keep(self) -> None:
@@ -117,7 +118,7 @@ class CertificateKeeper:
         """Do what there is to do; give how long to wait before the next look."""
         for _ in range(_AT_ONCE):
             authority, leaf = await self._secrets.read(AUTHORITY), await self._secrets.read(LEAF)
-            registrations = await self._registrations.read()
+            registrations = self._ours(await self._registrations.read())
             observed = self._observed(authority, leaf, registrations)
             planned = plan(observed, self._policy, self._now())
             self._show(observed, planned)
@@ -127,6 +128,15 @@ class CertificateKeeper:
                 left = (planned.due - self._now()) / timedelta(seconds=1)
                 return min(max(left, 0.05), LOOK_SECONDS)
         return 0.05
+
+    def _ours(self, registrations: list[Registration]) -> list[Registration]:
+        """Leave out what cert-manager's injector writes, and tell of it: two who write in turn help nobody."""
+        injected = {found.kind for found in registrations if found.injected}
+        for kind in sorted(injected - self._left_alone):
+            why = "it is annotated for cert-manager's injector, which writes its CA bundle"
+            self._log.warning("ca_bundle_left_alone", configuration=kind, why=why)
+        self._left_alone = injected
+        return [found for found in registrations if not found.injected]
 
     def _observed(
         self, authority: Secret | None, leaf: Secret | None, registrations: list[Registration]

@@ -28,6 +28,8 @@ KINDS: Final = {
 }
 """Their resources, by the word that metrics and messages use."""
 
+_INJECT: Final = "cert-manager.io/inject-"
+"""How the annotations begin by which cert-manager's injector is asked to write the bundle."""
 _JSON_PATCH: Final = "application/json-patch+json"
 
 
@@ -49,6 +51,7 @@ class _Webhook(msgspec.Struct, frozen=True, rename="camel"):
 
 class _Metadata(msgspec.Struct, frozen=True, rename="camel"):
     resource_version: str = ""
+    annotations: dict[str, str] | None = None
 
 
 class _Configuration(msgspec.Struct, frozen=True):
@@ -74,11 +77,15 @@ class Own:
 
 @dataclass(frozen=True, slots=True)
 class Registration:
-    """One configuration at one moment: the CA bundles of our webhooks, by position and name."""
+    """One configuration at one moment: the CA bundles of our webhooks, by position and name.
+
+    ``injected`` says that cert-manager's injector is asked to write them.
+    """
 
     kind: str
     version: str
     bundles: dict[tuple[int, str], bytes]
+    injected: bool = False
 
     def live(self) -> dict[str, bytes]:
         """Give the bundles by a name that tells all webhooks of both configurations apart."""
@@ -108,7 +115,8 @@ def read(kind: str, own: Own, raw: Object) -> Registration:
         for at, webhook in enumerate(found.webhooks or ())
         if webhook.client_config in own
     }
-    return Registration(kind, found.metadata.resource_version, bundles)
+    injected = any(name.startswith(_INJECT) for name in found.metadata.annotations or {})
+    return Registration(kind, found.metadata.resource_version, bundles, injected)
 
 
 class Registrations:

@@ -21,6 +21,7 @@
 {{- with $image.pullSecrets -}}
 {{- $_ := set $pod "imagePullSecrets" . -}}
 {{- end -}}
+{{- $_ := unset $pod "priorityClassName" -}}
 {{- range $key := list "priorityClassName" "nodeSelector" "tolerations" "affinity" -}}
 {{- with index $values $key -}}
 {{- $_ := set $pod $key . -}}
@@ -46,6 +47,8 @@
 {{- $_ := set $env (ternary "SCHEMAGATE_PORT" "SCHEMAGATE_OPS_PORT" (eq $port.name "webhooks")) (toString $wanted) -}}
 {{- end -}}
 {{- end -}}
+{{- $mounts := list -}}
+{{- $volumes := list -}}
 {{- if eq $root.Values.certificates.source "cert-manager" -}}
 {{- $_ := set $env "SCHEMAGATE_CERTIFICATES" "files" -}}
 {{- if eq $role "webhook" -}}
@@ -53,18 +56,40 @@
 {{- range $setting, $file := dict "TLS_CERT" "tls.crt" "TLS_KEY" "tls.key" "TLS_CA" "ca.crt" -}}
 {{- $_ := set $env (printf "SCHEMAGATE_%s" $setting) (printf "%s/%s" $folder $file) -}}
 {{- end -}}
-{{- $_ := set $container "volumeMounts" (list (dict "name" "tls" "mountPath" $folder "readOnly" true)) -}}
-{{- $_ := set $pod "volumes" (list (dict "name" "tls" "secret" (dict "secretName" "schemagate-serving"))) -}}
+{{- $mounts = append $mounts (dict "name" "tls" "mountPath" $folder "readOnly" true) -}}
+{{- $volumes = append $volumes (dict "name" "tls" "secret" (dict "secretName" "schemagate-serving")) -}}
 {{- end -}}
+{{- end -}}
+{{- with $values.clientCA -}}
+{{- if .secret -}}
+{{- $folder := "/etc/schemagate/client-ca" -}}
+{{- $_ := set $env "SCHEMAGATE_CLIENT_CA" (printf "%s/ca.crt" $folder) -}}
+{{- $mounts = append $mounts (dict "name" "client-ca" "mountPath" $folder "readOnly" true) -}}
+{{- $volumes = append $volumes (dict "name" "client-ca" "secret" (dict "secretName" .secret)) -}}
+{{- with .names -}}
+{{- $_ := set $env "SCHEMAGATE_CLIENT_NAMES" (join "," .) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- with $mounts -}}
+{{- $_ := set $container "volumeMounts" . -}}
+{{- $_ := set $pod "volumes" $volumes -}}
 {{- end -}}
 {{- range $settings := list $root.Values.settings $values.settings -}}
 {{- range $setting, $value := $settings -}}
 {{- $_ := set $env (printf "SCHEMAGATE_%s" (upper $setting)) (toString $value) -}}
 {{- end -}}
 {{- end -}}
-{{- /* Time to end what is under way and to hand over the rest, beside the time to drain. */ -}}
+{{- /* Time to end what is under way and to hand over the rest, beside the time to drain or to give up the Lease. */ -}}
+{{- if eq $role "webhook" -}}
 {{- with get $env "SCHEMAGATE_DRAIN_SECONDS" -}}
 {{- $_ := set $pod "terminationGracePeriodSeconds" (add (. | float64 | ceil | int) 35) -}}
+{{- end -}}
+{{- else -}}
+{{- with get $env "SCHEMAGATE_LEASE_SECONDS" -}}
+{{- $needed := addf (divf (mulf (. | float64) 2) 3) 5 | ceil | int -}}
+{{- $_ := set $pod "terminationGracePeriodSeconds" (max (int $pod.terminationGracePeriodSeconds) $needed) -}}
+{{- end -}}
 {{- end -}}
 {{- $entries := list -}}
 {{- range $name, $value := $env -}}

@@ -18,6 +18,7 @@
 {{- $values := $root.Values -}}
 {{- if not $object -}}no
 {{- else if and (eq $object.kind "CustomResourceDefinition") (not $values.crd.install) -}}no
+{{- else if and (eq $object.kind "ResourceQuota") (not (or (hasPrefix "system-" $values.webhook.priorityClassName) (hasPrefix "system-" $values.controller.priorityClassName))) -}}no
 {{- else if and (eq $object.kind "NetworkPolicy") (not $values.networkPolicy.enabled) -}}no
 {{- else if and (hasPrefix "cert-manager.io/" $object.apiVersion) $values.certificates.issuerRef (ne $object.metadata.name "schemagate-serving") -}}no
 {{- else -}}yes
@@ -77,9 +78,15 @@
 {{- $ports = append $ports (dict "protocol" "TCP" "port" .) -}}
 {{- end -}}
 {{- $_ := set $spec "egress" (list (dict "ports" $ports)) -}}
+{{- /* No peer means everybody to Kubernetes: a rule for nobody is none. */ -}}
+{{- $rules := list -}}
 {{- range $spec.ingress -}}
 {{- if hasKey . "from" -}}
 {{- $_ := set . "from" $values.metricsFrom -}}
 {{- end -}}
+{{- if or (not (hasKey . "from")) .from -}}
+{{- $rules = append $rules . -}}
 {{- end -}}
+{{- end -}}
+{{- $_ := set $spec "ingress" $rules -}}
 {{- end -}}
