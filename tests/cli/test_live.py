@@ -184,10 +184,14 @@ HELD_DEPLOYMENT = view(
         (
             {"gateway": gateway(OTHER)},
             RefusedError,
-            "announce it there: kubectl patch gateway ssg -n team-a --type merge -p "
+            "announce it there: kubectl patch gateways.security.brcmlabs.com ssg -n team-a --type merge -p "
             f"""'{{"spec":{{"app":{{"image":"{NEXT_IMAGE}"}}}}}}'""",
         ),
-        ({"deployment": None, "gateway": gateway(OTHER)}, RefusedError, "kubectl patch gateway ssg"),
+        (
+            {"deployment": None, "gateway": gateway(OTHER)},
+            RefusedError,
+            "kubectl patch gateways.security.brcmlabs.com ssg",
+        ),
         (
             {
                 "deployment": None,

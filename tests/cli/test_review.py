@@ -16,7 +16,7 @@ from tests.cli.conftest import CASES, PATIENCE, Cli, Done
 from tests.support import builders as make
 from tests.support.builders import NEXT_IMAGE
 from webhook.policy.names import ENFORCE
-from webhook.policy.record_spec import JDBC_URL_PATTERN
+from webhook.policy.record.spec import JDBC_URL_PATTERN
 
 ENFORCED = make.namespace("team-a", **{ENFORCE: "reject"})
 UPGRADE = make.deployment(make.container(image=NEXT_IMAGE))

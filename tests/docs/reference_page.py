@@ -91,7 +91,8 @@ annotation.
 ## The record: spec
 
 A `{names.RECORD_KIND}` (`{names.RECORD_API_VERSION}`, short `gwm`) has the name and namespace of the Gateway's
-Deployment. `kubectl explain gwm.spec` tells the same.
+Deployment. `kubectl explain gwm.spec` tells the same. In a record that schemagate keeps, {_kept()}
+are written back as [its source](concepts.md#who-is-governed) says: set them there.
 
 {_fields(schema["spec"], "spec")}
 
@@ -101,6 +102,11 @@ Nobody but schemagate may write it.
 
 {_fields(schema["status"], "status")}
 """
+
+
+def _kept() -> str:
+    fields = [f"`{what.split('`')[1]}`" for _, what in ANNOTATIONS.values() if what.startswith("As the record's")]
+    return f"{', '.join(fields[:-1])} and {fields[-1]}"
 
 
 def _table(head: str, rows: Iterator[tuple[str, ...]]) -> str:

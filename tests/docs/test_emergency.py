@@ -25,7 +25,7 @@ def test_every_command_and_flag_of_ours_exists() -> None:
 
 def test_every_annotation_it_names_exists() -> None:
     known = {value for value in vars(names).values() if isinstance(value, str)}
-    found = set(re.findall(r"(?<![\w.])schemagate\.io/[\w-]+", TEXT))
+    found = set(re.findall(r"(?<![\w.])schemagate\.io/\w+(?:-\w+)*", TEXT))
     assert found
     assert found <= known
 

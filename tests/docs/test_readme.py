@@ -8,6 +8,7 @@ from click.testing import CliRunner
 from tests.docs.generate import README, SECURITY, generated
 from tests.docs.prose import text_of
 from tests.live.installation import manifests
+from webhook import __version__
 from webhook.cli.demo import SAMPLES
 from webhook.cli.main import schemagate
 
@@ -17,6 +18,10 @@ TEXT = README.read_text(encoding="utf-8")
 
 def test_it_is_one_screen_and_pictures() -> None:
     assert len(TEXT.splitlines()) <= 80
+
+
+def test_the_image_that_it_pushes_is_the_one_that_is_built() -> None:
+    assert set(re.findall(r"schemagate:(\d\S*)", TEXT)) == {__version__}
 
 
 def test_the_denial_that_it_shows_is_the_one_that_is_given(tmp_path: Path) -> None:

@@ -6,10 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from certs.renewal import Reason as Renewal
 from tests.docs.prose import READ, ROOT, spans, text_of
 from tests.docs.reference import PAGES, controller_registry, name_of, webhook_registry
 from tests.docs.reference_page import ANNOTATIONS, LABELS, OURS
 from webhook.audit.scan.finding import Rule
+from webhook.metrics.series import ERRORS
 from webhook.policy import names, record
 from webhook.policy.migration.conditions import FOREIGN_JOB, JOB_NOT_CREATED
 from webhook.policy.reasons import Reason
@@ -60,6 +62,7 @@ def test_every_word_in_camel_case_is_one_that_the_program_says(page: Path) -> No
     kinds += [kind for kind in vars(record).values() if isinstance(kind, type) and issubclass(kind, StrEnum)]
     known = {member.value for kind in kinds for member in kind}
     known |= {"MigrationComplete", FOREIGN_JOB, JOB_NOT_CREATED} | FOREIGN
+    known |= {reason.value for reason in Renewal} | set(ERRORS)
     assert {span for span in spans(page) if re.fullmatch(r"[A-Z][a-z]+([A-Z][a-z]*)+", span)} <= known
 
 

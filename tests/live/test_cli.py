@@ -216,7 +216,7 @@ async def test_a_gateway_resource_that_moves_on_is_not_spoken_over(
     await world.patch("Gateway", "ssg", {"spec": {"app": {"image": f"{NEWER}-slow"}}})
     done = await person.runs("schemagate", "migrate", *where, "--image", f"{NEW}-fail")
     assert done.code == 2
-    assert f"kubectl patch gateway ssg -n {world.namespace} --type merge -p" in done.err
+    assert f"kubectl patch gateways.security.brcmlabs.com ssg -n {world.namespace} --type merge -p" in done.err
     assert (await world.record())["spec"]["image"] == NEW
     # For the image that the Gateway resource names nothing is written.
     waited = await person.runs(

@@ -16,12 +16,14 @@ from webhook.policy.names import COMPONENT, MANAGED_BY, MIGRATION_COMPONENT, PRO
 from webhook.policy.record import Record
 
 MUTATING, VALIDATING = manifests("90-webhooks.yaml")
+DEPLOYMENTS = [item for item in manifests("70-webhook.yaml", "80-controller.yaml") if item["kind"] == "Deployment"]
 VALIDATOR = "deployments.validate.schemagate.io"
 _FENCES = manifests("50-fence.yaml", "55-labels.yaml")
 FENCE = Fence(
     policies=[item for item in _FENCES if item["kind"] == "ValidatingAdmissionPolicy"],
     bindings=[item for item in _FENCES if item["kind"] == "ValidatingAdmissionPolicyBinding"],
 )
+_DEFINITION = definition()
 CERTIFICATE = Certificate(
     secret="schemagate-webhook-tls",
     names=("schemagate-webhook", "schemagate-webhook.schemagate.svc"),
@@ -31,14 +33,30 @@ CERTIFICATE = Certificate(
 )
 
 
+def established() -> Manifest:
+    """Give the record's definition as an API server stores it."""
+    return {**copy.deepcopy(_DEFINITION), "status": {"conditions": [{"type": "Established", "status": "True"}]}}
+
+
+def running(deployment: Manifest) -> Manifest:
+    """Give a Deployment of which every replica is up to date and available."""
+    item = copy.deepcopy(deployment)
+    item["metadata"]["generation"] = 2
+    replicas = item["spec"]["replicas"]
+    item["status"] = {"observedGeneration": 2, "updatedReplicas": replicas, "availableReplicas": replicas}
+    return item
+
+
 def healthy() -> Facts:
     """Give an installation that is well, with one record and one Gateway in team-a."""
     return Facts(
         namespace=NAMESPACE,
         server_time=NOW,
         local_time=NOW,
+        timed=True,
         version="v1.36.3",
-        definition=definition(),
+        deployments={item["metadata"]["name"]: running(item) for item in DEPLOYMENTS},
+        definition=established(),
         registrations={"mutating": copy.deepcopy(MUTATING), "validating": copy.deepcopy(VALIDATING)},
         other_webhooks=(),
         fence=FENCE,
@@ -53,6 +71,8 @@ def healthy() -> Facts:
         rights=dict.fromkeys(rights(NAMESPACE), True),
         almighty=(),
         lease=lease(),
+        lease_time=NOW,
+        lease_moved=False,
         labels={name: {} for name in ("default", "kube-system", "kube-node-lease", "team-a", NAMESPACE)},
         gateways=Gateways(
             records=(Record(namespace="team-a", name="ssg"),), count=1, namespaces=frozenset({"team-a"})

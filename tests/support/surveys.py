@@ -7,7 +7,6 @@ from typing import Any
 from tests.support import builders as make
 from tests.support.builders import NOW
 from webhook.audit.report.survey import Survey, survey
-from webhook.audit.scan.scan import scan
 from webhook.audit.scan.stock import Stock
 from webhook.policy.inputs import migration_inputs
 from webhook.policy.names import HELD
@@ -223,7 +222,7 @@ def small() -> Survey:
     ]
     deployments += [gateway("legacy", "soap", "11.2.2"), gateway("legacy", "batch", "11.1.3")]
     stored = stock(records, deployments)
-    return survey(stored, scan(stored, NOW), cluster=CLUSTER, taken=NOW)
+    return survey(stored, cluster=CLUSTER, taken=NOW)
 
 
 def stock(records: list[Record], deployments: list[Deployment], **labels: str) -> Stock:
@@ -272,4 +271,4 @@ def large(gateways: int = 200, refusals: int = 5000) -> Survey:
         )
         deployments.append(gateway(namespace, name, "11.2.2"))
     stored = stock(records, deployments)
-    return survey(stored, scan(stored, NOW), cluster=CLUSTER, taken=NOW)
+    return survey(stored, cluster=CLUSTER, taken=NOW)

@@ -10,9 +10,12 @@ from webhook.policy.gateway import gateway_container
 from webhook.policy.gateway_resource import Gateway
 from webhook.policy.governance import Claims, govern, source_spec
 from webhook.policy.migration.target import announced_image, is_held
-from webhook.policy.names import GATEWAY_CONTAINER
+from webhook.policy.names import GATEWAY_API_VERSION, GATEWAY_CONTAINER
 from webhook.policy.objects import Deployment, Namespace
 from webhook.policy.record import FirstInstall, Record, RecordSpec
+
+_GATEWAYS = f"gateways.{GATEWAY_API_VERSION.partition('/')[0]}"
+"""What kubectl calls the resource; other kinds are called gateway, too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +68,7 @@ def announcement(scene: Scene, image: str) -> Announcement:
         return Announcement() if record else Announcement(create=before)
     after = replace(before, spec=replace(before.spec, image=image))
     if _wanted(scene, after, running) != image:
-        patch = _patch(scene, "gateway", {"spec": {"app": {"image": image}}})
+        patch = _patch(scene, _GATEWAYS, {"spec": {"app": {"image": image}}})
         raise RefusedError(f"the Gateway resource {_where(scene)} names the image; announce it there: {patch}")
     return Announcement(announce=record) if record else Announcement(create=after)
 

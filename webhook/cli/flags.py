@@ -67,7 +67,7 @@ def _checked(_context: click.Context, parameter: click.Parameter, value: str | N
 
 def name_argument(*, required: bool = True) -> Callable[[F], F]:
     """Give the argument that names a Deployment, and so its record."""
-    return click.argument("name", metavar="NAME", required=required, callback=_checked)
+    return click.argument("name", metavar="NAME" if required else "[NAME]", required=required, callback=_checked)
 
 
 cluster_namespace_option = click.option(

@@ -10,7 +10,7 @@ from webhook.cli.flags import cluster_namespace_option, cluster_options, name_ar
 from webhook.cli.waiting import SPARE_SECONDS, Goal, wait_for
 from webhook.errors import NameTakenError
 from webhook.policy.record import Record
-from webhook.policy.record_wire import IMAGE_LIMIT
+from webhook.policy.record.wire import IMAGE_LIMIT
 
 if TYPE_CHECKING:
     from webhook.cli.live import LiveCluster

@@ -19,8 +19,8 @@ from webhook.embedded.files import Located
 from webhook.embedded.writes import EmbeddedControllerCluster
 from webhook.errors import SourceError
 from webhook.policy.decision import printable
-from webhook.policy.migration.redaction import redact
 from webhook.policy.record import Mode
+from webhook.policy.redaction import redact
 from webhook.runtime.process import utc_now
 
 _JUDGED = ("Deployment", "Pod")

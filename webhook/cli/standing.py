@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from webhook.policy.decision import MESSAGE_LIMIT, printable
+from webhook.policy.decision import MESSAGE_LIMIT
 from webhook.policy.migration.notices import next_step
-from webhook.policy.migration.redaction import redact
 from webhook.policy.record import Phase, Record
+from webhook.policy.redaction import safe
 
 Row = Mapping[str, Any]
 
@@ -122,4 +122,4 @@ def _next(record: Record) -> str:
 
 
 def _safe(text: str) -> str:
-    return printable(redact(text), MESSAGE_LIMIT)
+    return safe(text, MESSAGE_LIMIT)

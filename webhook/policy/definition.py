@@ -13,8 +13,8 @@ from typing import Any, Final
 from pydantic import TypeAdapter
 
 from webhook.policy.names import GROUP, PRODUCT, RECORD_KIND, VERSION
-from webhook.policy.record_spec import JDBC_URL_ADVICE, JDBC_URL_PATTERN, RecordSpec
-from webhook.policy.record_status import RecordStatus
+from webhook.policy.record.spec import JDBC_URL_ADVICE, JDBC_URL_PATTERN, RecordSpec
+from webhook.policy.record.status import RecordStatus
 
 PLURAL: Final = f"{RECORD_KIND.lower()}s"
 

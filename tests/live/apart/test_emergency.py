@@ -6,20 +6,25 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from tests.controlplane.client import ApiError, until
 from tests.controlplane.cluster import ControlPlane
 from tests.live.faults import tell
 from tests.live.fence import deployment
+from tests.live.installation import MANIFESTS, path_of
 from tests.live.pages import Page, Reader
 from tests.live.standing import Standing
+from tests.live.test_quickstart import plain_gateway
 from tests.live.world import NEW, NEWER, OLD, Manifest, World, skips
-from webhook.policy.names import HELD
+from webhook.policy.names import CLEAR_LOCKS, ENFORCE, HELD, MIGRATION_JOB, MODE_LIQUIBASE_ONLY_WITH_UNLOCK
 
 pytestmark = pytest.mark.timeout(300)
 PAGE = Page("emergency.md")
 CONFIGURATIONS = "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations/schemagate"
 BREAK_GLASS = "Let one rollout through"
+STUCK = "The lock of the migrations is stuck"
+LOCK = "validatingadmissionpolicybinding.admissionregistration.k8s.io/deployments.lock.schemagate.io"
 SECONDS = 30
 SLOW = f"{NEW}-slow"
 
@@ -45,6 +50,7 @@ def reader(plane: ControlPlane, here: World, tmp_path: Path) -> Reader:
         "HASH": "",
         "REASON": "the person on call said so",
     }
+    (tmp_path / "manifests").symlink_to(MANIFESTS.parent)
     return Reader(PAGE, plane, tmp_path, settings)
 
 
@@ -174,6 +180,13 @@ async def test_the_gate_is_opened_for_all_and_closed_again(site: Standing, here:
 
         await until(shut, SECONDS, "the gate is closed")
 
+    try:
+        assert f"{LOCK} created" in await reader.done("Close the gate again", 1)
+    finally:  # the other tests here do without the second lock
+        for file in sorted((MANIFESTS.parent / "second-lock").glob("[0-9]*.yaml")):
+            for document in yaml.safe_load_all(file.read_text()):
+                await site.admin.delete(path_of(document))
+
 
 async def test_one_rollout_is_let_through(here: World, reader: Reader) -> None:
     said = await here.denial("ssg", NEW)
@@ -218,29 +231,59 @@ async def test_one_gateway_is_let_go(here: World, reader: Reader) -> None:
     await here.settled()
     await here.wants(NEWER)
     await here.finish()
-    await reader.runs("Close the gate again")  # its first command fails: nothing was taken away
-    await here.patch("GatewayMigration", "ssg", {"spec": {"enabled": True, "mode": "Reject"}})
+    await reader.done("Close the gate again", 2)
+    await here.patch("GatewayMigration", "ssg", {"spec": {"mode": "Reject"}})
     await here.reaches("Complete", image=NEWER)
 
 
 async def test_a_stuck_lock_is_cleared(here: World, reader: Reader) -> None:
-    await here.patch("GatewayMigration", "ssg", {"spec": {"image": SLOW, "podAttempts": 1}})
-    await here.reaches("Running", image=SLOW)
-    here.plane.write_log("Waiting for changelog lock....\nCould not acquire change log lock.\n")
-    try:
-        await here.finish(1)
-        failed = await here.reaches("Failed", seconds=60)
-    finally:
-        here.plane.write_log("")
-    assert failed["failure"]["class"] == "LockHeld"
-    await reader.done("The lock of the migrations is stuck")
-    await here.reaches("Running", image=SLOW)
-    newest = (await here.jobs())[-1]
-    environment = newest["spec"]["template"]["spec"]["containers"][0]["env"]
-    assert any("liquibase-only-with-unlock" in (entry.get("value") or "") for entry in environment)
-    await here.finish()
-    await here.reaches("Complete", image=SLOW)
+    await stuck(here)
+    await reader.done(STUCK)
+    await cleared(here)
     await here.set_image("ssg", SLOW)
+
+
+async def test_a_stuck_lock_is_cleared_where_a_namespace_asks(site: Standing, reader: Reader) -> None:
+    world = await site.world()
+    await plain_gateway(world)
+    namespace = f"/api/v1/namespaces/{world.namespace}"
+    await world.admin.patch(namespace, {"metadata": {"labels": {ENFORCE: "reject"}}})
+    await until(lambda: world.admin.exists(world.path("GatewayMigration", "ssg")), what="the record")
+    await world.reaches("Complete", image=OLD)
+    first = await stuck(world)
+    await reader.done(STUCK, 1, NAMESPACE=world.namespace)
+    await cleared(world)
+    await reader.done(STUCK, 2, NAMESPACE=world.namespace)
+    await world.reaches("Failed", image=SLOW)
+    await reader.done(STUCK, 3, NAMESPACE=world.namespace)
+    notes = (await world.get("Deployment", "ssg"))["metadata"].get("annotations", {})
+    assert not notes.keys() & {MIGRATION_JOB, CLEAR_LOCKS}
+    status = (await world.record())["status"]
+    assert status["specHash"] == first["specHash"], "it is still guarded, and as before"
+
+
+async def stuck(world: World) -> Manifest:
+    """Have a migration fail for the lock that another left behind; gives its status."""
+    await world.patch("GatewayMigration", "ssg", {"spec": {"image": SLOW, "podAttempts": 1}})
+    await world.reaches("Running", image=SLOW)
+    world.plane.write_log("Waiting for changelog lock....\nCould not acquire change log lock.\n")
+    try:
+        await world.finish(1)
+        failed = await world.reaches("Failed", seconds=60)
+    finally:
+        world.plane.write_log("")
+    assert failed["failure"]["class"] == "LockHeld"
+    return failed
+
+
+async def cleared(world: World) -> None:
+    """Check that the next attempt takes the lock by force, and have it succeed."""
+    await world.reaches("Running", image=SLOW)
+    newest = (await world.jobs())[-1]
+    environment = newest["spec"]["template"]["spec"]["containers"][0]["env"]
+    assert any(MODE_LIQUIBASE_ONLY_WITH_UNLOCK in (entry.get("value") or "") for entry in environment)
+    await world.finish()
+    await world.reaches("Complete", image=SLOW)
 
 
 async def test_without_a_controller_the_gate_stays_as_it_is_until_it_is_back(

@@ -10,7 +10,13 @@ from tests.live.pages import Page, Reader
 from tests.live.standing import Standing
 from tests.live.test_quickstart import plain_gateway
 from tests.live.world import NEW, OLD, World
-from webhook.policy.names import ENFORCE, MODE_LIQUIBASE_ONLY_WITH_UNLOCK, MODE_PROPERTY
+from webhook.policy.names import (
+    CLEAR_LOCKS,
+    ENFORCE,
+    MIGRATION_JOB,
+    MODE_LIQUIBASE_ONLY_WITH_UNLOCK,
+    MODE_PROPERTY,
+)
 
 pytestmark = pytest.mark.timeout(300)
 PAGE = Page("operations.md")
@@ -84,3 +90,8 @@ async def test_a_restored_database_is_migrated_again_with_its_lock_cleared(here:
 
     await until(back, what="the first hash is wanted again")
     assert len(await here.jobs()) == 1
+
+    await reader.done("After a database was restored", 2)
+    notes = (await here.get("Deployment", "ssg"))["metadata"].get("annotations", {})
+    assert not notes.keys() & {MIGRATION_JOB, CLEAR_LOCKS}
+    assert await here.admin.exists(here.path("GatewayMigration", "ssg")), "the namespace asks still"

@@ -9,7 +9,6 @@ import click
 
 from webhook.audit.report.html.report import render
 from webhook.audit.report.survey import survey
-from webhook.audit.scan.scan import scan
 from webhook.audit.scan.stock import Stock
 from webhook.cli.audit.stock import (
     all_namespaces_option,
@@ -32,7 +31,7 @@ _READABLE = 0o644
 
 
 @click.command()
-@objects_option(required=False)
+@objects_option(required=False, pods=True)
 @cluster_namespace_option
 @all_namespaces_option
 @audit_default_mode_option
@@ -67,8 +66,7 @@ def report(
 
     def write(stock: Stock, called: str) -> int:
         tell_gaps(stock)
-        now = utc_now()
-        page = render(survey(stock, scan(stock, now), cluster=title or called, taken=now))
+        page = render(survey(stock, cluster=title or called, taken=utc_now()))
         if output == _STDOUT:
             click.echo(page, nl=False)
         else:

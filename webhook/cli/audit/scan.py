@@ -33,7 +33,7 @@ _NEVER = "never"
 
 
 @click.command()
-@objects_option(required=False)
+@objects_option(required=False, pods=True)
 @cluster_namespace_option
 @all_namespaces_option
 @click.option(
