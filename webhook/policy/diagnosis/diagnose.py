@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Final
 
+from webhook.policy.diagnosis.accounts import check_rights
 from webhook.policy.diagnosis.cluster import check_definition, check_kubernetes
 from webhook.policy.diagnosis.facts import Facts
 from webhook.policy.diagnosis.fences import check_fences
@@ -16,7 +17,6 @@ from webhook.policy.diagnosis.leader import check_clocks, check_leader
 from webhook.policy.diagnosis.line import Check, Line
 from webhook.policy.diagnosis.processes import check_processes
 from webhook.policy.diagnosis.registration import check_registration
-from webhook.policy.diagnosis.rights import check_rights
 from webhook.policy.diagnosis.serving import check_bundles, check_canary, check_certificate, check_service
 
 CHECKS: Final[dict[Check, Callable[[Facts], list[Line]]]] = {
