@@ -55,16 +55,17 @@ cluster: controlplane ## Start a control plane with schemagate installed; prints
 cluster-down: $(STAMP) ## End exactly what `make cluster` started
 	@$(BIN)/python -m tests.live down --state $(CLUSTER)
 
-test: $(STAMP) ## Everything: lint, all tests, docs in step with the code
+test: $(STAMP) ## Lint and all tests, docs in step with the code; those of a real node are `make e2e`
 	@$(MAKE) --no-print-directory lint
 	@$(MAKE) --no-print-directory controlplane browser
+	@$(BIN)/python -m pytest -q tests/node/test_packages.py tests/node/test_previous.py tests/gateway/test_programs.py
 	@$(BIN)/python -m pytest -n 2 --ignore=tests/node --ignore=tests/gateway
 
 e2e: $(STAMP) ## The image as real pods on a real node: root on Linux, Debian's packages by apt (first run 20 minutes)
 	@command -v go >/dev/null || $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes \
 	  -r requirements/controlplane.txt
 	@archive=$$($(BIN)/python -m tests.node) && $(BIN)/python -m tests.gateway --image >/dev/null \
-	  && SCHEMAGATE_IMAGE_ARCHIVE=$$archive $(BIN)/python -m pytest tests/gateway tests/node
+	  && SCHEMAGATE_IMAGE_ARCHIVE=$$archive $(BIN)/python -m pytest --durations=25 tests/gateway tests/node
 
 image: ## Build the image with docker, podman or buildah; BASE= another base by digest, IMAGE_FLAGS= for the engine
 	@test -n "$(ENGINE)" || { echo "make image needs docker, podman or buildah on the PATH" >&2; exit 1; }

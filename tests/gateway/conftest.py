@@ -7,10 +7,10 @@ from typing import Any, Final
 
 import pytest
 
-from tests.controlplane.processes import Spawner
-from tests.gateway.database import Console, Database
+from tests.controlplane.processes import Spawner, wait_until
+from tests.gateway.database import USER, Console, Database
 from tests.gateway.schema import Schema
-from tests.gateway.standin import Standin
+from tests.gateway.standin import PATIENCE, Standin
 
 _NUMBERS: Final = itertools.count(1)
 
@@ -51,6 +51,20 @@ class Fleet(Schema):
         """Bring the schema to a version."""
         job = self.start(version, "liquibase-only")
         assert job.ended() == 0, job.log
+
+    def session(self, statement: str = "") -> str:
+        """Wait until a Gateway's session is in a statement with these words, or in none; give its number."""
+        doing = f"INFO LIKE '%{statement}%'" if statement else "INFO IS NULL"
+        mine = f"DB = '{self.name}' AND USER = '{USER}' AND {doing}"
+        found: list[tuple[str, ...]] = []
+
+        def there() -> bool:
+            found[:] = self.ask(f"SELECT ID FROM information_schema.PROCESSLIST WHERE {mine}")
+            return bool(found)
+
+        wait_until(there, PATIENCE, f"nobody's session is in {statement!r}")
+        ((number,),) = found
+        return number
 
     def close(self) -> None:
         """End what still runs."""

@@ -26,6 +26,10 @@ from webhook.policy.names import (
 
 OLD, NEW, NEWER = "11.2.5", "11.3.0", "11.4.0"
 BROKEN, SLOW = f"{NEW}-broken", f"{NEW}-slow"
+PATIENCE: Final = 180
+"""Seconds in which five JVMs start on two cores that others use as well."""
+POLLS: Final = "-Dliquibase.changelogLockPollRate=1"
+"""Has who waits for the lock look every second, instead of every ten."""
 _HOME: Final = "/opt/SecureSpan/Gateway"
 _STARTED: Final = re.compile(r"Gateway is now started on port (\d+)")
 _NUMBERS: Final = itertools.count(1)
@@ -88,17 +92,17 @@ class Standin:
         """What it has written so far."""
         return self._log.read_text()
 
-    def ended(self, seconds: float = 90) -> int:
+    def ended(self, seconds: float = PATIENCE) -> int:
         """Wait until it has ended and give its exit code, that of a killed one as a shell would."""
         code = self._process.wait(seconds)
         return code if code >= 0 else 128 - code
 
-    def says(self, text: str, seconds: float = 90) -> None:
+    def says(self, text: str, seconds: float = PATIENCE) -> None:
         """Wait until its log holds a text."""
         wait_until(lambda: text in self.log or self._over(), seconds, lambda: f"no {text!r} in:\n{self.log}")
         assert text in self.log, self.log
 
-    def answer(self) -> dict[str, str]:
+    def answer(self) -> dict[str, str | None]:
         """Wait until it has started, and ask it who it is."""
         self.says("Gateway is now started")
         found = _STARTED.search(self.log)

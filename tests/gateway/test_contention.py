@@ -4,22 +4,28 @@ import signal
 
 import pytest
 
+from tests.controlplane.processes import wait_until
 from tests.gateway.conftest import Fleet
-from tests.gateway.standin import NEW, OLD, SLOW
+from tests.gateway.standin import NEW, OLD, PATIENCE, POLLS, SLOW
 
+pytestmark = pytest.mark.timeout(300)
 FIVE = range(5)
+WAITS, RUNS = "Waiting for changelog lock", f"Running Changeset: ssg-{SLOW}.xml::1"
 
 
 def test_five_at_once_contend_and_one_of_them_migrates(fleet: Fleet) -> None:
     fleet.migrated(OLD)
-    # Long enough for each of the five to find the lock held.
-    java = "-Dslow.seconds=15 -Dliquibase.changelogLockPollRate=1"
-    gateways = [fleet.start(SLOW, java=java) for _ in FIVE]
+    with fleet.shut_gate():
+        gateways = [fleet.start(SLOW, java=POLLS) for _ in FIVE]
+        wait_until(
+            lambda: all(WAITS in gateway.log or RUNS in gateway.log for gateway in gateways),
+            PATIENCE,
+            "all are there",
+        )
     assert [gateway.answer()["schema"] for gateway in gateways] == [NEW] * 5
-    ran = [f"Running Changeset: ssg-{SLOW}.xml::1" in gateway.log for gateway in gateways]
-    waited = ["Waiting for changelog lock" in gateway.log for gateway in gateways]
+    ran = [RUNS in gateway.log for gateway in gateways]
     assert sorted(ran) == [False] * 4 + [True]
-    assert waited == [not each for each in ran]
+    assert [WAITS in gateway.log for gateway in gateways] == [not each for each in ran]
     names = [name for name, _ in fleet.changesets()]
     assert len(names) == len(set(names)) == 6
 
@@ -29,15 +35,16 @@ def test_one_that_is_stopped_amid_its_changes_leaves_the_lock_and_no_other_start
     fleet: Fleet, number: signal.Signals
 ) -> None:
     fleet.migrated(OLD)
-    first = fleet.start(SLOW)
-    first.says(f"Running Changeset: ssg-{SLOW}.xml::1")
-    assert first.end(number) == 128 + number
+    with fleet.shut_gate():
+        first = fleet.start(SLOW)
+        first.says(RUNS)
+        assert first.end(number) == 128 + number
     held = fleet.lock()
     assert held[0] == "1"
 
     rest = [fleet.start(SLOW) for _ in FIVE]
     for gateway in rest:
-        gateway.says("Waiting for changelog lock")
+        gateway.says(WAITS)
     assert fleet.lock() == held
     assert all("is now started" not in gateway.log for gateway in rest)
 

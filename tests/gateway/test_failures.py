@@ -6,16 +6,19 @@ import signal
 import pytest
 
 from tests.gateway.conftest import Fleet
-from tests.gateway.database import USER
-from tests.gateway.standin import BROKEN, NEW, OLD, SLOW, Standin
+from tests.gateway.standin import BROKEN, NEW, OLD, POLLS, SLOW, Standin
 from webhook.policy.migration.failures import PodEnd, classify
 from webhook.policy.names import LOCK_WAIT_MINUTES
 from webhook.policy.record import Failure, FailureClass
 
+pytestmark = pytest.mark.timeout(300)
 # What the product reads of a log, in webhook/kube/reads.py.
 LINES = 200
 DEADLINE = ("DeadlineExceeded",)
+# At `off` the log holds the end alone. The product's Job asks for `info`, unless its record wants otherwise.
 LEVELS = pytest.mark.parametrize("level", ["info", "off", "debug"])
+TELLING = pytest.mark.parametrize("level", ["info", "debug"])
+IN_CHANGESET = "GET_LOCK"
 
 
 def failure(job: Standin, code: int, *reasons: str) -> Failure:
@@ -58,13 +61,13 @@ def test_a_lock_that_is_held_names_its_holder_once_liquibase_gives_up(fleet: Fle
     """Its wait is told by the environment, as the product's Job does, in whole minutes; level off logs least."""
     fleet.migrated(OLD)
     fleet.hold_lock()
-    job = fleet.start(NEW, "liquibase-only", level="off", environment={LOCK_WAIT_MINUTES: "1"})
+    job = fleet.start(NEW, "liquibase-only", level="off", java=POLLS, environment={LOCK_WAIT_MINUTES: "1"})
     found = failed(job)
     assert found.classification is FailureClass.LOCK_HELD
     assert re.fullmatch(r"the schema lock is held by ssg-7c5d8 \(10\.0\.3\.17\) since \d.+", found.message)
 
 
-@LEVELS
+@TELLING
 def test_a_deadline_before_liquibase_gives_up_still_tells_of_the_lock(fleet: Fleet, level: str) -> None:
     fleet.migrated(OLD)
     fleet.hold_lock()
@@ -77,22 +80,24 @@ def test_a_deadline_before_liquibase_gives_up_still_tells_of_the_lock(fleet: Fle
     )
 
 
-@LEVELS
+@TELLING
 def test_a_changeset_that_fails_after_a_wait_for_the_lock_is_what_counts(fleet: Fleet, level: str) -> None:
     fleet.migrated(OLD)
     fleet.hold_lock()
-    job = fleet.start(BROKEN, "liquibase-only", level=level, java="-Dliquibase.changelogLockPollRate=1")
+    job = fleet.start(BROKEN, "liquibase-only", level=level, java=POLLS)
     job.says("Waiting for changelog lock")
     fleet.ask("UPDATE DATABASECHANGELOGLOCK SET LOCKED = 0")
     assert failed(job).classification is FailureClass.CHANGESET_FAILED
 
 
-@LEVELS
+@TELLING
 def test_a_deadline_in_a_changeset_names_it(fleet: Fleet, level: str) -> None:
     fleet.migrated(OLD)
-    job = fleet.start(SLOW, "liquibase-only", level=level)
-    job.says(f"Running Changeset: ssg-{SLOW}.xml::1")
-    found = failure(job, job.end(signal.SIGTERM), *DEADLINE)
+    with fleet.shut_gate():
+        job = fleet.start(SLOW, "liquibase-only", level=level)
+        job.says(f"Running Changeset: ssg-{SLOW}.xml::1")
+        fleet.session(IN_CHANGESET)
+        found = failure(job, job.end(signal.SIGTERM), *DEADLINE)
     assert (found.classification, found.message) == (
         FailureClass.DEADLINE_EXCEEDED,
         f"the Job ran into its deadline while changeset ssg-{SLOW}.xml::1::layer7 ran",
@@ -100,16 +105,30 @@ def test_a_deadline_in_a_changeset_names_it(fleet: Fleet, level: str) -> None:
     assert fleet.lock()[0] == "1"
 
 
+def test_a_deadline_at_level_off_is_a_deadline_and_no_more(fleet: Fleet) -> None:
+    """Neither of the changeset that the first is in, nor of the lock that it leaves to the second."""
+    fleet.migrated(OLD)
+    with fleet.shut_gate():
+        for statement in (IN_CHANGESET, ""):
+            job = fleet.start(SLOW, "liquibase-only", level="off")
+            fleet.session(statement)
+            found = failure(job, job.end(signal.SIGTERM), *DEADLINE)
+            assert (found.classification, found.message) == (
+                FailureClass.DEADLINE_EXCEEDED,
+                "the Job ran into its deadline, exit code 143",
+            )
+            assert len(job.log.splitlines()) == 1, job.log
+            assert fleet.lock()[0] == "1"
+
+
 @LEVELS
 def test_a_connection_lost_in_a_changeset_is_a_changeset_that_failed(fleet: Fleet, level: str) -> None:
     """The schema may have changed by then: not the same as a database that was never reached."""
     fleet.migrated(OLD)
-    job = fleet.start(SLOW, "liquibase-only", level=level)
-    job.says(f"Running Changeset: ssg-{SLOW}.xml::1")
-    mine = f"DB = '{fleet.name}' AND USER = '{USER}'"
-    ((session,),) = fleet.ask(f"SELECT ID FROM information_schema.PROCESSLIST WHERE {mine}")
-    fleet.ask(f"KILL {session}")
-    found = failed(job)
+    with fleet.shut_gate():
+        job = fleet.start(SLOW, "liquibase-only", level=level)
+        fleet.ask(f"KILL {fleet.session(IN_CHANGESET)}")
+        found = failed(job)
     assert found.classification is FailureClass.CHANGESET_FAILED
     assert found.message == f"changeset ssg-{SLOW}.xml::1::layer7 failed"
     assert fleet.lock()[0] == "1"

@@ -1,7 +1,6 @@
 """A control plane with one real node in namespaces of its own."""
 
 import shutil
-import signal
 from pathlib import Path
 
 from tests.controlplane import binaries
@@ -54,10 +53,12 @@ class NodeCluster(ControlPlane):
         connection = (f"--address={arguments.SOCKET}", "--namespace=k8s.io")
         return self.machine.run("/usr/bin/ctr", *connection, *argv, seconds=seconds)
 
-    def restart(self, component: str, number: int = signal.SIGKILL) -> None:
-        """End a program of the node or control plane and start it again, without waiting for what it does then."""
-        self.components[component].stop(number)
-        self._start(component)
+    def restart_kubelet(self) -> str:
+        """End the kubelet by force, start it again without waiting, and give the last heartbeat of the first."""
+        self.components["kubelet"].stop()
+        beat = self.heartbeat()
+        self._start("kubelet")
+        return beat
 
     def ready(self) -> bool:
         """Tell whether the node says that it is ready."""

@@ -10,9 +10,9 @@ import aiohttp
 
 from tests.controlplane.client import STRATEGIC, ApiError, Client
 
-_CALLERS: Final = 4
 _DENIAL: Final = 'error_type="no_error"'
 _MOST_CALLS: Final = 5000
+"""Of one caller: whoever needs more has a disturbance that does not end, and is told so in ``other``."""
 _COUNTS: Final = re.compile(
     r"^(apiserver_admission_webhook_(?:fail_open_count|rejection_count)\{.*schemagate\.io.*\}) (\S+)$",
     re.MULTILINE,
@@ -25,11 +25,14 @@ class Load:
     Every answer has to be the same denial: anything else, above all a webhook not reached, is in ``other``.
     """
 
-    def __init__(self, admin: Client, deployment: str, image: str, denial: str, *, between: float = 0.05) -> None:
+    def __init__(
+        self, admin: Client, deployment: str, image: str, denial: str, *, callers: int = 4, between: float = 0.05
+    ) -> None:
         """Take the path of a guarded Deployment whose container is called `gateway`, and the denial's words.
 
-        Each of four callers pauses for ``between`` seconds: longer where a disturbance lasts.
+        Each caller pauses for ``between`` seconds: longer where a disturbance lasts.
         """
+        self._callers = callers
         self._admin, self._path, self._denial, self._between = admin, deployment, denial, between
         self._patch = {"spec": {"template": {"spec": {"containers": [{"name": "gateway", "image": image}]}}}}
         self._ended = asyncio.Event()
@@ -38,7 +41,7 @@ class Load:
 
     async def __aenter__(self) -> Self:
         self._faults = await self._counted()
-        self._tasks = [asyncio.create_task(self._ask()) for _ in range(_CALLERS)]
+        self._tasks = [asyncio.create_task(self._ask()) for _ in range(self._callers)]
         return self
 
     async def __aexit__(
@@ -54,7 +57,9 @@ class Load:
         return {name: count for name, count in grown.items() if count and _DENIAL not in name}
 
     async def _ask(self) -> None:
-        while not self._ended.is_set() and self.denied + self.other.total() < _MOST_CALLS:
+        for _ in range(_MOST_CALLS):
+            if self._ended.is_set():
+                return
             try:
                 await self._admin.patch(self._path, self._patch, STRATEGIC, dryRun="All")
             except ApiError as error:
@@ -67,6 +72,7 @@ class Load:
             else:
                 self.other["allowed"] += 1
             await asyncio.sleep(self._between)
+        self.other[f"no caller asks more than {_MOST_CALLS} times"] += 1
 
     async def _counted(self) -> dict[str, float]:
         """Read the API server's own counts; a denial is among them, or it calls them otherwise by now."""

@@ -71,15 +71,24 @@ def test_a_killed_run_leaves_nothing_that_runs_and_the_next_removes_its_cgroups(
     assert not cgroups(name)
 
 
+def outside(*argv: str) -> str:
+    """Run a program in the machine's own network, where the parent is: this thread may be in a node's by now."""
+    argv = ("nsenter", f"--net=/proc/{os.getppid()}/ns/net", *argv)
+    return subprocess.run(argv, check=True, capture_output=True, text=True).stdout
+
+
 def test_a_node_leaves_the_machine_as_it_was(machine: Machine) -> None:
-    def seen() -> tuple[str, str, str]:
-        interfaces = subprocess.run(["ip", "-o", "link"], check=True, capture_output=True, text=True).stdout
-        rules = subprocess.run(["iptables-save"], check=True, capture_output=True, text=True).stdout
-        return interfaces, rules, Path("/proc/self/mounts").read_text()
+    def seen() -> tuple[str, list[str], str]:
+        # Less the comments, which hold the time, and what was counted.
+        rules = [
+            line.partition(" [")[0] for line in outside("iptables-save").splitlines() if not line.startswith("#")
+        ]
+        return outside("ip", "-o", "link"), rules, Path("/proc/self/mounts").read_text()
 
     before = seen()
     machine.start()
     assert ADDRESS in machine.run("ip", "address")
+    assert ADDRESS not in outside("ip", "address")
     machine.run("iptables", "-t", "nat", "-N", "ONLY-INSIDE")
     assert "ONLY-INSIDE" in machine.run("iptables-save")
     assert machine.run("mount").count("tmpfs on /run ") >= 1

@@ -1,40 +1,67 @@
 """The image as real pods: by itself, deployed by an overlay, deciding about a Gateway, and under disturbances."""
 
 import asyncio
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.controlplane.client import ApiError, Client, until
-from tests.live.deployed import MANIFESTS, NAMESPACE, Deployed
+from tests.live.deployed import NAMESPACE, Deployed
+from tests.live.test_cli import Done
 from tests.live.world import World
 from tests.node import gateway, pods
 from tests.node.cluster import NodeCluster
+from tests.node.installed import Overlay, overlay
 from tests.node.load import Load, answered
 from tests.node.scenario import guarded, upgraded
 from webhook import __version__
 
 pytestmark = pytest.mark.timeout(600)
+GATEWAYS = "guarded-gateways"
 RESTRICTED = {"metadata": {"labels": {"pod-security.kubernetes.io/enforce": "restricted"}}}
 
 
-@pytest.fixture
-async def deployed(cluster: NodeCluster, admin: Client, image: str, tmp_path: Path) -> Deployed:
-    """Apply the overlay with certificates of our own, as the docs say, and wait until all of it is ready."""
-    installation = Deployed(cluster, admin, tmp_path)
-    applied = await installation.kubectl("apply", "-k", str(MANIFESTS / "overlays" / "self-managed"))
-    assert applied.code == 0, applied
-    await pods.rolled_out(installation)
-    return installation
+@pytest.fixture(scope="module")
+def product(cluster: NodeCluster, image: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Overlay]:
+    """Give the overlay with certificates of our own, which the first test that asks for it applies."""
+    with overlay(cluster, tmp_path_factory.mktemp("product")) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def gateway_namespace(cluster: NodeCluster, product: Overlay, gateway_images: None) -> Iterator[str]:
+    """Have a guarded stand-in for a Gateway run, and give its namespace; afterwards it is deleted."""
+
+    async def made() -> None:
+        await product.there()
+        async with Client(cluster.api_url, cluster.client_context) as admin:
+            await admin.post("/api/v1/namespaces", {"metadata": {"name": GATEWAYS}})
+            await guarded(cluster, admin, GATEWAYS)
+
+    async def deleted() -> None:
+        async with Client(cluster.api_url, cluster.client_context) as admin:
+            await admin.delete(f"/api/v1/namespaces/{GATEWAYS}")
+
+    try:
+        asyncio.run(made())
+        yield GATEWAYS
+    finally:
+        asyncio.run(deleted())
 
 
 @pytest.fixture
-async def world(
-    cluster: NodeCluster, admin: Client, namespace: str, deployed: Deployed, gateway_images: None
-) -> World:
-    """Give a namespace with a guarded stand-in for a Gateway that runs."""
-    return await guarded(cluster, admin, namespace)
+async def deployed(cluster: NodeCluster, admin: Client, product: Overlay, tmp_path: Path) -> Deployed:
+    """Apply the overlay, as the docs say, unless it is there; all of it is ready."""
+    await product.there()
+    return Deployed(cluster, admin, tmp_path)
+
+
+@pytest.fixture
+def world(cluster: NodeCluster, admin: Client, gateway_namespace: str) -> World:
+    """Give the namespace of the one Gateway."""
+    return World(admin, gateway_namespace, cluster)
 
 
 def one_off(name: str, image: str, **container: Any) -> dict[str, Any]:
@@ -73,13 +100,13 @@ async def test_the_image_runs_as_nobody_on_a_root_that_cannot_be_written(
     assert await admin.text(f"{path}/pods/version/log") == f"schemagate, version {__version__}\n"
 
 
-@pytest.mark.parametrize("shell", ["sh", "bash", "/bin/sh", "pip", "apt-get"])
-async def test_the_image_holds_no_shell_and_no_installer(
-    admin: Client, namespace: str, image: str, shell: str
-) -> None:
+async def test_the_image_holds_no_shell_and_no_installer(admin: Client, namespace: str, image: str) -> None:
     path = f"/api/v1/namespaces/{namespace}/pods"
-    await admin.post(path, one_off("shell", image, command=[shell]))
-    assert (await ended(admin, f"{path}/shell"))["reason"] == "StartError"
+    programs = {"sh": "sh", "bash": "bash", "bin-sh": "/bin/sh", "pip": "pip", "apt-get": "apt-get"}
+    for name, program in programs.items():
+        await admin.post(path, one_off(name, image, command=[program]))
+    for name in programs:
+        assert (await ended(admin, f"{path}/{name}"))["reason"] == "StartError"
 
 
 async def test_a_gateway_is_denied_migrated_admitted_and_starts_in_skip(
@@ -114,8 +141,7 @@ async def test_no_call_fails_through(
             assert restarted.code == 0, restarted
             await until(lambda: whole_again(*before), 200, "other pods in their place")
         else:
-            beat = await asyncio.to_thread(cluster.heartbeat)
-            await asyncio.to_thread(cluster.restart, "kubelet")
+            beat = await asyncio.to_thread(cluster.restart_kubelet)
 
             async def beats() -> bool:
                 return await asyncio.to_thread(cluster.heartbeat) != beat
@@ -134,21 +160,28 @@ async def test_calls_without_a_webhook_fail_and_are_counted(
     """What the test above would see, if a disturbance let one call through to nobody."""
     denial = await world.denial(gateway.NAME, gateway.NEWER)
     async with Load(admin, world.path("Deployment", gateway.NAME), gateway.NEWER, denial) as load:
-        scaled = await deployed.kubectl("scale", "-n", NAMESPACE, "deployment/schemagate-webhook", "--replicas=0")
-        assert scaled.code == 0, scaled
+        try:
+            assert (await scaled(deployed, 0)).code == 0
 
-        async def failing() -> bool:
-            counts = " ".join(await load.unreached())
-            return bool(load.other) and "fail_open_count" in counts and "calling_webhook_error" in counts
+            async def failing() -> bool:
+                counts = " ".join(await load.unreached())
+                return bool(load.other) and "fail_open_count" in counts and "calling_webhook_error" in counts
 
-        await until(failing, 60, "calls that reach nobody, those that are let through and those that are not")
+            await until(failing, 60, "calls that reach nobody, those that are let through and those that are not")
+        finally:
+            await scaled(deployed, 2)
     assert any("deployments.validate.schemagate.io" in words for words in load.other)
 
 
-async def test_what_was_deployed_leaves_nothing(admin: Client, deployed: Deployed) -> None:
-    done = await deployed.kubectl("delete", "--wait", "-k", str(MANIFESTS / "overlays" / "self-managed"))
+async def scaled(deployed: Deployed, replicas: int) -> Done:
+    target = ("-n", NAMESPACE, "deployment/schemagate-webhook")
+    return await deployed.kubectl("scale", *target, f"--replicas={replicas}")
+
+
+async def test_what_was_deployed_leaves_nothing(admin: Client, product: Overlay, deployed: Deployed) -> None:
+    done = await deployed.kubectl("delete", "--wait", "-k", product.source)
     assert done.code == 0, done
 
-    await deployed.keeps()
+    await product.away()
     with pytest.raises(ApiError):
         await admin.get(f"/api/v1/namespaces/{NAMESPACE}")

@@ -46,7 +46,7 @@ async def test_no_call_fails_while_everything_is_replaced(
 
         denial = await world.denial(gateway.NAME, gateway.NEW)
         path = world.path("Deployment", gateway.NAME)
-        async with Load(admin, path, gateway.NEW, denial, between=0.2) as load:
+        async with Load(admin, path, gateway.NEW, denial, callers=2, between=0.5) as load:
             await until(lambda: answered(load, 20), what="verdicts of the old version")
             applied = await installation.kubectl("apply", "-k", str(newer(tmp_path / "newer")))
             assert applied.code == 0, applied

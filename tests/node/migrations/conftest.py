@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.controlplane.client import Client
+from tests.controlplane.objects import GATEWAYS, install, stock
 from tests.gateway import image as images
 from tests.gateway.database import Console, Database
 from tests.gateway.schema import Schema
@@ -14,8 +15,8 @@ from tests.live.test_cli import Person
 from tests.live.world import World
 from tests.node import machine
 from tests.node.cluster import NodeCluster
+from tests.node.installed import Overlay, overlay
 from tests.node.migrations.fleet import Fleet
-from tests.node.migrations.installed import install_product, remove_product
 
 
 @pytest.fixture(scope="package")
@@ -40,15 +41,39 @@ def console(database: Database) -> Iterator[Console]:
         yield found
 
 
-@pytest.fixture(scope="module")
-def installed(cluster: NodeCluster, image: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Have the product run beside the operator's kind of Gateways; afterwards nothing of either is left."""
-    folder = tmp_path_factory.mktemp("installed")
+@pytest.fixture(scope="package")
+def product(cluster: NodeCluster, image: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Overlay]:
+    """Give the product, there or not as the last test wanted it; afterwards neither it nor Gateways' kind is."""
     try:
-        asyncio.run(install_product(cluster, folder))
-        yield
+        with overlay(cluster, tmp_path_factory.mktemp("product")) as found:
+            yield found
     finally:
-        asyncio.run(remove_product(cluster, folder))
+        asyncio.run(_forget_gateways(cluster))
+
+
+async def _forget_gateways(cluster: NodeCluster) -> None:
+    async with Client(cluster.api_url, cluster.client_context) as admin:
+        path = f"/apis/apiextensions.k8s.io/v1/customresourcedefinitions/{GATEWAYS}"
+        if await admin.exists(path):
+            await admin.delete(path)
+
+
+@pytest.fixture
+async def gateways(admin: Client) -> None:
+    """Have the operator's kind of Gateways be there."""
+    await install(admin, stock())
+
+
+@pytest.fixture
+async def installed(product: Overlay, gateways: None) -> None:
+    """Have the product run beside the operator's kind of Gateways."""
+    await product.there()
+
+
+@pytest.fixture
+async def alone(product: Overlay) -> None:
+    """Have the product not be there."""
+    await product.away()
 
 
 @pytest.fixture
@@ -64,4 +89,4 @@ def fleet(
     """Give a namespace and a database of the test's own, neither with anything in it."""
     schema = Schema(console, f"ssg_{namespace.replace('-', '_')}")
     person = Person(cluster.admin_kubeconfig, tmp_path)
-    return Fleet(World(admin, namespace, cluster), schema, database.url(schema.name), person)
+    return Fleet(World(admin, namespace, cluster), schema, database.url(schema.name), person, tmp_path)

@@ -10,9 +10,11 @@ from typing import Any, Final
 import aiohttp
 
 from tests.controlplane.client import ApiError, until
+from tests.controlplane.processes import Spawner
 from tests.gateway.database import PASSWORD, USER
 from tests.gateway.image import NAMES
 from tests.gateway.schema import Schema
+from tests.gateway.standin import Standin
 from tests.live.test_cli import Done, Person
 from tests.live.world import Manifest, World
 from webhook.policy.names import DISKLESS_CONFIG, LICENSE_PATH, LIQUIBASE_LOG_LEVEL, SSG_DATABASE_JDBC_URL
@@ -22,17 +24,26 @@ PORT: Final = 8443
 FIVE: Final = 5
 # Seconds for an answer, on a machine that may be busy: who is not ready for a moment is no baseline.
 PROBE: Final = {"httpGet": {"path": "/", "port": PORT}, "periodSeconds": 1, "timeoutSeconds": 10}
-PATIENCE: Final = 180
+PATIENCE: Final = 300
 """Seconds in which five JVMs start on two cores that others use as well."""
 
 
 class Fleet:
     """Pods of one Deployment, called ``name``, which a test creates in a namespace and on a schema of its own."""
 
-    def __init__(self, world: World, schema: Schema, url: str, person: Person) -> None:
-        """Take the namespace, the schema with the JDBC URL by which pods reach it, and somebody with the CLI."""
-        self.world, self.schema, self.url, self._person = world, schema, url, person
+    def __init__(self, world: World, schema: Schema, url: str, person: Person, folder: Path) -> None:
+        """Take the namespace, the schema with the URL by which pods reach it, a person, and a folder."""
+        self.world, self.schema, self.url, self._person, self._folder = world, schema, url, person, folder
         self.name = NAME
+
+    async def stock(self, version: str) -> None:
+        """Bring the schema to a version beside the cluster, so that the first pods need not fight for that."""
+        spawner = Spawner(detached=False)
+        try:
+            process = Standin(spawner, self._folder, version, self.url, "liquibase-only")
+            assert await asyncio.to_thread(process.ended) == 0, process.log
+        finally:
+            spawner.close()
 
     async def secret(self, name: str, **content: str) -> None:
         """Create a Secret."""
@@ -44,22 +55,20 @@ class Fleet:
         version: str,
         *,
         replicas: int = FIVE,
-        url: str = "",
-        password: str = PASSWORD,
         annotations: Mapping[str, str] = MappingProxyType({}),
         settings: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
-        """Create what a chart would, and wait until its pods run; another URL or password is somebody's mistake.
+        """Create what a chart would, and wait until its pods run.
 
         All old pods end before the new ones start, so that five of a new version start at once.
         """
         await self.secret("license", **{"license.xml": "<license/>"})
-        await self.secret("credentials", SSG_DATABASE_USER=USER, SSG_DATABASE_PASSWORD=password)
+        await self.secret("credentials", SSG_DATABASE_USER=USER, SSG_DATABASE_PASSWORD=PASSWORD)
         data = {
             "ACCEPT_LICENSE": "true",
             DISKLESS_CONFIG: "true",
             LIQUIBASE_LOG_LEVEL: "off",
-            SSG_DATABASE_JDBC_URL: url or self.url,
+            SSG_DATABASE_JDBC_URL: self.url,
             **settings,
         }
         await self.world.create({"kind": "ConfigMap", "metadata": {"name": "settings"}, "data": data})

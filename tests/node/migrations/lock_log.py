@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from tests.gateway.database import USER, Console
+from tests.gateway.database import USER
+from tests.gateway.schema import Schema
 
 _GIVEN_BACK = "UPDATE %DATABASECHANGELOGLOCK SET LOCKED = 0%"
 _ANY = "%DATABASECHANGELOGLOCK%"
@@ -19,15 +20,17 @@ class LockUse:
 
 
 class LockLog:
-    """Counts since it was last emptied."""
+    """Counts what Gateways' sessions in one schema have done since it was last emptied."""
 
-    def __init__(self, console: Console) -> None:
-        """Take a session of somebody who may do everything."""
-        self._console = console
+    def __init__(self, schema: Schema) -> None:
+        """Take the schema."""
+        self._schema = schema
+        self._since = ""
+        self.empty()
 
     def empty(self) -> None:
-        """Forget what was logged."""
-        self._console.ask("TRUNCATE mysql.general_log")
+        """Count from now on; whose sessions those are that are open is not forgotten."""
+        ((self._since,),) = self._schema.console.ask("SELECT NOW(6)")
 
     def used(self) -> LockUse:
         """Count what Gateways have done; of those that try to take the lock, who got it gives it back."""
@@ -36,21 +39,29 @@ class LockLog:
     def _count(self, pattern: str) -> int:
         # Liquibase puts some names between backticks.
         statement = f"REPLACE(CONVERT(argument USING utf8mb4), '`', '') LIKE '{pattern}'"
-        by_gateways = f"user_host LIKE '{USER}[{USER}]%'"
-        ((found,),) = self._console.ask(
-            f"SELECT COUNT(*) FROM mysql.general_log WHERE {by_gateways} AND {statement}"
+        ((found,),) = self._schema.console.ask(
+            f"SELECT COUNT(*) FROM mysql.general_log WHERE user_host LIKE '{USER}[{USER}]%' AND {statement}"
+            f" AND event_time >= '{self._since}' AND thread_id IN ({self._sessions()})"
         )
         return int(found)
 
+    def _sessions(self) -> str:
+        """Give the query for the sessions in the schema: who makes it connects to none, and turns to it then."""
+        name = self._schema.name
+        ways = (
+            f"command_type = 'Connect' AND argument LIKE '% on {name} using %'",
+            f"command_type = 'Init DB' AND argument = '{name}'",
+        )
+        return f"SELECT thread_id FROM mysql.general_log WHERE {' OR '.join(ways)}"
+
 
 @contextmanager
-def lock_log(console: Console) -> Iterator[LockLog]:
+def lock_log(schema: Schema) -> Iterator[LockLog]:
     """Have the server log all statements into a table, until the context ends."""
-    console.ask("SET GLOBAL log_output = 'TABLE'")
-    console.ask("SET GLOBAL general_log = ON")
-    log = LockLog(console)
-    log.empty()
+    schema.console.ask("SET GLOBAL log_output = 'TABLE'")
+    schema.console.ask("SET GLOBAL general_log = ON")
+    schema.console.ask("TRUNCATE mysql.general_log")
     try:
-        yield log
+        yield LockLog(schema)
     finally:
-        console.ask("SET GLOBAL general_log = OFF")
+        schema.console.ask("SET GLOBAL general_log = OFF")

@@ -6,10 +6,11 @@ from tests.controlplane.objects import owned
 from tests.gateway.image import NAMES
 from tests.gateway.standin import BROKEN, NEW, OLD
 from tests.node.migrations.fleet import NAME, PATIENCE, Fleet
+from tests.node.migrations.lock_log import LockUse, lock_log
 from tests.node.migrations.shapes import runnable
 from webhook.policy.names import JDBC_URL, MIGRATION_JOB
 
-pytestmark = [pytest.mark.timeout(900), pytest.mark.usefixtures("installed")]
+pytestmark = [pytest.mark.timeout(1800), pytest.mark.usefixtures("installed")]
 
 
 async def test_a_gateway_of_the_operator_whose_job_makes_the_database_first(fleet: Fleet) -> None:
@@ -27,6 +28,7 @@ async def test_a_gateway_of_the_operator_whose_job_makes_the_database_first(flee
     await world.reaches("Complete", fleet.name, NAMES[NEW], PATIENCE)
     await fleet.rolls_out(NEW)
     assert (fleet.schema.version(), len(await world.jobs())) == (NEW, 2)
+    await back_and_forth(fleet, wanted=True)
 
 
 async def test_a_gateway_that_has_its_database_from_node_properties(fleet: Fleet) -> None:
@@ -36,6 +38,7 @@ async def test_a_gateway_that_has_its_database_from_node_properties(fleet: Fleet
     await world.create(owned(found["ConfigMap"], gateway))
     await world.create(owned(found["Deployment"], gateway))
     await world.settled(fleet.name, PATIENCE)
+    assert fleet.schema.version() == OLD
     # An override is ignored there: were it not, the migration would find nobody.
     asks = {MIGRATION_JOB: "enabled", JDBC_URL: "jdbc:mysql://db.invalid:3306/edge"}
     await world.patch("Gateway", fleet.name, {"metadata": {"annotations": asks}})
@@ -46,6 +49,7 @@ async def test_a_gateway_that_has_its_database_from_node_properties(fleet: Fleet
     await world.reaches("Complete", fleet.name, NAMES[NEW], PATIENCE)
     await fleet.rolls_out(NEW)
     assert (fleet.schema.version(), len(await world.jobs())) == (NEW, 1)
+    await back_and_forth(fleet, wanted=True)
 
 
 async def test_a_gateway_of_the_chart_whose_record_its_user_wrote(fleet: Fleet) -> None:
@@ -63,13 +67,15 @@ async def test_a_gateway_of_the_chart_whose_record_its_user_wrote(fleet: Fleet) 
     assert done.code == 0, done
     await fleet.rolls_out(NEW)
     assert (fleet.schema.version(), len(await world.jobs())) == (NEW, 1)
+    await back_and_forth(fleet)
 
 
 async def test_an_upgrade_by_way_of_a_broken_image_and_a_rollback(fleet: Fleet) -> None:
     world, schema = fleet.world, fleet.schema
-    # The first pods migrate by themselves, and what they run is the baseline.
+    # What runs is the baseline.
+    await fleet.stock(OLD)
     await fleet.deploy(OLD, annotations={MIGRATION_JOB: "enabled"})
-    await world.reaches("Complete", NAME, NAMES[OLD], 60)
+    await world.reaches("Complete", NAME, NAMES[OLD], PATIENCE)
     assert (schema.version(), schema.lock()[0]) == (OLD, "0")
     first = schema.changesets()
 
@@ -89,9 +95,20 @@ async def test_an_upgrade_by_way_of_a_broken_image_and_a_rollback(fleet: Fleet) 
 
     # Its pods start beside a lock that is held, and leave it alone; so do those of a rollback, and those after it.
     schema.hold_lock()
-    held, jobs = schema.lock(), await world.jobs()
-    for version in (NEW, OLD, NEW):
-        await fleet.rolls_out(version)
-        assert schema.version() == NEW
+    held = schema.lock()
+    with lock_log(schema) as log:
+        await fleet.rolls_out(NEW)
+        await back_and_forth(fleet)
+        assert log.used() == LockUse(taken=0, statements=0)
     assert (schema.lock(), schema.changesets()) == (held, migrated)
-    assert [job["metadata"]["name"] for job in await world.jobs()] == [job["metadata"]["name"] for job in jobs]
+
+
+async def back_and_forth(fleet: Fleet, *, wanted: bool = False) -> None:
+    """Roll back and upgrade again, by the Gateway too where it is ``wanted`` there: neither waits or migrates."""
+    jobs, migrated = await fleet.world.jobs(), fleet.schema.changesets()
+    for version in (OLD, NEW):
+        if wanted:
+            await fleet.world.wants(NAMES[version], fleet.name)
+        await fleet.rolls_out(version)
+        assert (fleet.schema.version(), fleet.schema.changesets()) == (NEW, migrated)
+    assert [job["metadata"]["uid"] for job in await fleet.world.jobs()] == [job["metadata"]["uid"] for job in jobs]

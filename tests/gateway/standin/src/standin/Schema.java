@@ -6,13 +6,16 @@ import java.sql.DriverManager;
 import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.sql.Statement;
-import java.util.Arrays;
+import java.util.Map;
 import liquibase.Contexts;
 import liquibase.Liquibase;
+import liquibase.Scope;
 import liquibase.database.Database;
 import liquibase.database.DatabaseFactory;
 import liquibase.database.jvm.JdbcConnection;
 import liquibase.resource.DirectoryResourceAccessor;
+import liquibase.ui.LoggerUIService;
+import liquibase.ui.UIService;
 
 /** The schema of one database: brought up to a version by Liquibase, and read. */
 final class Schema {
@@ -22,10 +25,19 @@ final class Schema {
         this.settings = settings;
     }
 
-    /** Runs the changelog of this version; {@code unlock} first takes the lock away from whoever holds it. */
-    void update(Path changelogs, boolean unlock) throws Exception {
+    /**
+     * Runs the changelog of this version; {@code unlock} first takes the lock away from whoever holds it. Unless
+     * {@code loud}, what Liquibase tells a person at a terminal goes to its log too, and so is as quiet as that.
+     */
+    void update(Path changelogs, boolean unlock, boolean loud) throws Exception {
+        UIService told = loud ? Scope.getCurrentScope().getUI() : new LoggerUIService();
+        Scope.child(Map.of(Scope.Attr.ui.name(), told), () -> update(changelogs, unlock));
+    }
+
+    private void update(Path changelogs, boolean unlock) throws Exception {
+        Connection connection = connect(settings.migrating());
         Database database =
-                DatabaseFactory.getInstance().findCorrectDatabaseImplementation(new JdbcConnection(connect()));
+                DatabaseFactory.getInstance().findCorrectDatabaseImplementation(new JdbcConnection(connection));
         String changelog = "versions/" + settings.version() + ".xml";
         // Of a folder nothing is held open, so that the accessor need not be closed.
         try (Liquibase liquibase = new Liquibase(changelog, new DirectoryResourceAccessor(changelogs), database)) {
@@ -36,9 +48,9 @@ final class Schema {
         }
     }
 
-    /** Gives the version that the schema says it has; SQLException where there is no schema. */
+    /** Gives the version that the schema says it has; SQLException where there is no schema, and none is made. */
     String version() throws SQLException {
-        try (Connection connection = connect();
+        try (Connection connection = connect(settings.reading());
                 Statement statement = connection.createStatement();
                 ResultSet rows = statement.executeQuery("SELECT current_version FROM ssg_version")) {
             if (!rows.next()) {
@@ -48,16 +60,7 @@ final class Schema {
         }
     }
 
-    /** Tells whether one version's numbers come before another's; what follows a dash does not count. */
-    static boolean older(String one, String other) {
-        return Arrays.compare(numbers(one), numbers(other)) < 0;
-    }
-
-    private static int[] numbers(String version) {
-        return Arrays.stream(version.split("-")[0].split("\\.")).mapToInt(Integer::parseInt).toArray();
-    }
-
-    private Connection connect() throws SQLException {
-        return DriverManager.getConnection(settings.url(), settings.user(), settings.password());
+    private Connection connect(String url) throws SQLException {
+        return DriverManager.getConnection(url, settings.user(), settings.password());
     }
 }

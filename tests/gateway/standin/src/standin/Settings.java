@@ -8,7 +8,7 @@ import java.nio.file.Path;
 import java.util.Map;
 import java.util.Properties;
 
-/** What a Gateway reads before it does anything: license, database and schema-update mode. */
+/** What a Gateway reads before it does anything: license, database (the URL as it was told) and schema-update mode. */
 record Settings(String version, String mode, String url, String user, String password) {
     private static final String NODE = "node/default/etc";
     private static final String MODE = "gateway.db.schema-update.mode";
@@ -38,7 +38,7 @@ record Settings(String version, String mode, String url, String user, String pas
             return new Settings(
                     version,
                     mode,
-                    complete(need(environment, "SSG_DATABASE_JDBC_URL")),
+                    need(environment, "SSG_DATABASE_JDBC_URL"),
                     need(environment, "SSG_DATABASE_USER"),
                     need(environment, "SSG_DATABASE_PASSWORD"));
         }
@@ -53,17 +53,24 @@ record Settings(String version, String mode, String url, String user, String pas
         return new Settings(
                 version,
                 mode,
-                complete(need(file, "l7.mysql.connection.url")),
+                need(file, "l7.mysql.connection.url"),
                 need(file, "node.db.config.main.user"),
                 need(file, "node.db.config.main.pass"));
     }
 
     /** Gives the URL as the Gateway's entrypoint completes it: a database that is missing is created unless told. */
-    static String complete(String url) {
-        if (url.contains(CREATE + "=")) {
-            return url;
-        }
-        return url + (url.contains("?") ? "&" : "?") + CREATE + "=true";
+    String migrating() {
+        return url.contains(CREATE + "=") ? url : with(url, CREATE + "=true");
+    }
+
+    /** Gives the URL by which nothing is ever created. */
+    String reading() {
+        return with(url.replaceAll("(?<=[?&])" + CREATE + "=[^&]*&?", ""), CREATE + "=false");
+    }
+
+    private static String with(String url, String option) {
+        String joint = !url.contains("?") ? "?" : url.endsWith("?") || url.endsWith("&") ? "" : "&";
+        return url + joint + option;
     }
 
     private static String need(Map<?, ?> source, String name) throws Refused {
