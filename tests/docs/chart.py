@@ -39,6 +39,12 @@ OTHERWISE: Final = frozenset(
 SHARED: Final = frozenset({"certificate_names", "default_mode"})
 """Settings that both processes have to read alike, so that neither has one of its own."""
 _RULES: Final = ("type", "enum", "minimum", "maximum", "minLength", "maxLength")
+_SPELLED: Final = {
+    "boolean": "^(true|false)$",
+    "integer": "^[0-9]+$",
+    "number": "^[0-9]+([.][0-9]+)?$",
+}
+"""What is taken as a string too: `--set` makes one of every fraction, and values are quoted by habit."""
 _KEY: Final = re.compile(r"(?P<indent> *)(?P<name>\w+):(?P<value>.*)")
 _SOURCES: Final = {
     "base": "base/[2-9]*.yaml",
@@ -77,7 +83,9 @@ def _taken(names: Set[str]) -> dict[str, Any]:
     for name in sorted(names):
         node = found["properties"][name]
         node = found["$defs"][node["$ref"].rpartition("/")[2]] if "$ref" in node else node
-        properties[name] = {rule: node[rule] for rule in _RULES if rule in node}
+        taken = {rule: node[rule] for rule in _RULES if rule in node}
+        spelled = _SPELLED.get(taken.get("type", ""))
+        properties[name] = {"anyOf": [taken, {"type": "string", "pattern": spelled}]} if spelled else taken
     return {"type": "object", "additionalProperties": False, "properties": properties}
 
 

@@ -48,4 +48,16 @@ def safe(text: str, limit: int, read: int | None = None) -> str:
     Only the first ``read`` characters are looked at, twice the limit by default: the search for credentials takes
     the square of what it looks at.
     """
-    return printable(redact(text[: 2 * limit if read is None else read]), limit)
+    return printable(redact_head(text, 2 * limit if read is None else read), limit)
+
+
+def redact_head(text: str, read: int) -> str:
+    """Redact the first ``read`` characters, without the word that the cut leaves unfinished.
+
+    Its end may be what tells that it holds a credential, as the ``@`` behind that of an image does.
+    """
+    masked = redact(text[:read])
+    if len(text) <= read or text[read].isspace() or masked[-1:].isspace() or masked.endswith("***"):
+        return masked
+    unfinished = masked.rsplit(maxsplit=1)[-1]
+    return f"{masked[: -len(unfinished)]}…"

@@ -200,7 +200,7 @@ async def test_what_the_injector_of_cert_manager_writes_is_left_alone_and_told_o
     assert storage.writes == []
     assert storage.bundles() == {ours, theirs}
     labels = {"configuration": "mutating"}
-    assert registry.get_sample_value("schemagate_ca_bundle_in_sync", labels) == 1
+    assert registry.get_sample_value("schemagate_ca_bundle_in_sync", labels) == 0
     # It does not keep what is ours from being renewed.
     storage.objects[LEAF]["metadata"]["annotations"] = {ROTATE: "please"}
     await keeps._look()

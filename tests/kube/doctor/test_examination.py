@@ -80,7 +80,7 @@ async def test_a_right_by_namespace_is_enough_where_there_are_records(site: Site
         ("/apis/discovery", {Check.SERVICE}),
         ("/apis/apiextensions", {Check.DEFINITION}),
         ("/apis/apps/v1/namespaces/default", {Check.CANARY}),
-        (f"/apis/apps/v1/namespaces/{NAMESPACE}", {Check.PROCESSES}),
+        (f"/apis/apps/v1/namespaces/{NAMESPACE}", {Check.PROCESSES, Check.CERTIFICATE, Check.CA_BUNDLE}),
         ("/apis/apps/v1/deployments", {Check.MIGRATIONS, Check.FOREIGN_JOBS, Check.COVERAGE}),
         ("/apis/admissionregistration.k8s.io/v1/validatingadmission", {Check.FENCES}),
     ],

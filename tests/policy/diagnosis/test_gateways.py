@@ -49,7 +49,7 @@ def suspended(*, spec: bool) -> Manifest:
 
 def test_a_lock_that_is_held_is_told() -> None:
     message = only(Level.WARN, Check.MIGRATIONS, gateways=failed(FailureClass.LOCK_HELD))
-    assert message == "team-a/ssg: the migration failed, since somebody holds the Liquibase lock"
+    assert message == "the migration of team-a/ssg failed, since somebody holds the Liquibase lock"
 
 
 @pytest.mark.parametrize(
@@ -71,25 +71,31 @@ def test_who_asks_has_to_say_that_a_lock_is_to_be_cleared(managed: bool, told: s
     [
         (
             RecordStatus(phase=Phase.FAILED, failure=Failure(classification=FailureClass.CHANGESET_FAILED)),
-            "the migration failed: ChangesetFailed",
+            "the migration of team-a/ssg failed, ChangesetFailed",
         ),
         (
             RecordStatus(
                 phase=Phase.FAILED,
                 failure=Failure(classification=FailureClass.IMAGE_PULL, message="no such image"),
             ),
-            "the migration failed: ImagePull: no such image",
+            "the migration of team-a/ssg failed, ImagePull: no such image",
         ),
-        (degraded("JobNotCreated", "exceeded quota"), "JobNotCreated: exceeded quota"),
-        (degraded("ForeignJob", "it is not ours"), "ForeignJob: it is not ours"),
+        (degraded("JobNotCreated", "exceeded quota"), "team-a/ssg is degraded, JobNotCreated: exceeded quota"),
+        (degraded("ForeignJob", "it is not ours"), "team-a/ssg is degraded, ForeignJob: it is not ours"),
     ],
 )
 def test_a_record_that_somebody_has_to_take_care_of_is_told(status: RecordStatus, told: str) -> None:
     record = replace(RECORD, status=status)
     (line,) = found(gateways=gateways(record))
-    assert (line.level, line.check, line.message) == (Level.WARN, Check.MIGRATIONS, f"team-a/ssg: {told}")
+    assert (line.level, line.check, line.message) == (Level.WARN, Check.MIGRATIONS, told)
     assert line.advice == "schemagate status ssg -n team-a"
     assert found(gateways=gateways(replace(record, spec=RecordSpec(enabled=False)))) == []
+
+
+def test_a_name_that_speaks_of_tokens_masks_nothing() -> None:
+    record = replace(RECORD, name="token-gateway", status=degraded("JobNotCreated", "exceeded quota"))
+    (line,) = found(gateways=gateways(record))
+    assert line.message == "team-a/token-gateway is degraded, JobNotCreated: exceeded quota"
 
 
 def test_a_record_that_is_not_degraded_is_well() -> None:

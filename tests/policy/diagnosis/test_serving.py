@@ -83,7 +83,7 @@ def test_endpoints_that_tell_nothing_count_as_ready() -> None:
         (
             {"start": NOW - timedelta(days=80), "end": NOW + timedelta(days=10)},
             Level.WARN,
-            "it ends in 240 h, and nobody has renewed it",
+            "ends in 240 h, and nobody has renewed it",
         ),
         ({"names": ("other.schemagate.svc",)}, Level.FAIL, "not valid for schemagate-webhook.schemagate.svc"),
     ],
@@ -144,6 +144,19 @@ def test_a_bundle_that_verifies_something_else_is_named() -> None:
     verified = {**CERTIFICATE.verified, VALIDATOR: False}
     message = only(Level.FAIL, Check.CA_BUNDLE, certificate=replace(CERTIFICATE, verified=verified))
     assert f"the CA bundle of {VALIDATOR} does not verify" in message
+
+
+def test_a_bundle_that_is_left_to_an_injector_that_is_not_there_is_told() -> None:
+    annotated = {"mutating": copy.deepcopy(MUTATING), "validating": copy.deepcopy(VALIDATING)}
+    annotated["validating"]["metadata"]["annotations"] = {
+        "cert-manager.io/inject-ca-from": "schemagate/schemagate-serving"
+    }
+    refused = replace(CERTIFICATE, verified={**CERTIFICATE.verified, VALIDATOR: False})
+    (line,) = found(registrations=annotated, certificate=refused)
+    assert line.advice.startswith("take the annotation cert-manager.io/inject-ca-from off both configurations")
+    theirs = replace(refused, secret="schemagate-serving")
+    (line,) = found(registrations=annotated, certificate=theirs)
+    assert "that cert-manager injects the CA" in line.advice
 
 
 @pytest.mark.parametrize(

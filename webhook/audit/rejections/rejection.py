@@ -15,7 +15,7 @@ from webhook.policy.record import (
     Rejections,
 )
 from webhook.policy.record.wire import BYPASS_REASON_LIMIT, GROUPS_KEPT
-from webhook.policy.redaction import redact
+from webhook.policy.redaction import redact_head
 
 NEWCOMERS = 5
 """How many entries of a decision may push older ones out of a full record within a minute: more is a flood, and
@@ -31,9 +31,10 @@ _SUSPICIOUS = ("//", "@", "authorization", "pass", "assw", "pwd", "secret", "tok
 
 @lru_cache(maxsize=2048)
 def _shown(text: str, limit: int) -> str:
-    line = printable(text, READ_LIMIT)
+    line = printable(text, 2 * READ_LIMIT)
     folded = line.casefold()
-    return printable(redact(line) if any(word in folded for word in _SUSPICIOUS) else line, limit)
+    suspicious = len(line) > READ_LIMIT or any(word in folded for word in _SUSPICIOUS)
+    return printable(redact_head(line, READ_LIMIT) if suspicious else line, limit)
 
 
 def shown(text: str, limit: int) -> str:
@@ -41,7 +42,7 @@ def shown(text: str, limit: int) -> str:
 
     ``limit`` is in characters, below ``READ_LIMIT``.
     """
-    return _shown(text[:READ_LIMIT], limit)
+    return _shown(text[: READ_LIMIT + 1], limit)  # one more tells that there is more
 
 
 def telling(groups: Sequence[str]) -> tuple[str, ...]:

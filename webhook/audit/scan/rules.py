@@ -9,7 +9,7 @@ from webhook.audit.scan.judgement import Judged, JudgedPod
 from webhook.audit.scan.wording import IMAGE_SHOWN, image_of, lead_on, named, state
 from webhook.policy.decision import printable
 from webhook.policy.image import image_version, knows_modes
-from webhook.policy.inputs import MigrationInputs, short
+from webhook.policy.inputs import IMAGE_LIMIT, MigrationInputs, short
 from webhook.policy.names import ENFORCE, HELD, MODE_PROPERTY, MODE_SKIP
 from webhook.policy.reasons import Reason
 from webhook.policy.record import Mode, Phase, Runner
@@ -144,7 +144,7 @@ def migration_failed(judged: Judged, _: datetime) -> Iterator[Finding]:
         return
     failure = status.failure
     why = f" ({failure.classification}: {failure.message})" if failure else ""
-    image = safe(status.image, IMAGE_SHOWN)
+    image = safe(status.image, IMAGE_SHOWN, IMAGE_LIMIT)
     said = f"migration {short(status.spec_hash)} for {image} failed{why}"
     yield _finding(judged, Rule.MIGRATION_FAILED, said, f"mend it, then: schemagate retry {named(judged)} --wait")
 

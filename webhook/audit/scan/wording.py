@@ -4,7 +4,7 @@ import shlex
 
 from webhook.audit.scan.judgement import Judged
 from webhook.policy.governance import Governance
-from webhook.policy.inputs import MigrationInputs
+from webhook.policy.inputs import IMAGE_LIMIT, MigrationInputs
 from webhook.policy.record import Phase, Runner
 from webhook.policy.redaction import safe
 
@@ -34,7 +34,7 @@ def lead_on(judged: Judged, governance: Governance, inputs: MigrationInputs) -> 
 
 def image_of(inputs: MigrationInputs) -> str:
     """Give the image as it may be shown."""
-    return safe(inputs.image, IMAGE_SHOWN)
+    return safe(inputs.image, IMAGE_SHOWN, IMAGE_LIMIT)
 
 
 def named(judged: Judged) -> str:

@@ -15,7 +15,7 @@ from webhook.errors import (
     RejectedError,
     UnreachableError,
 )
-from webhook.policy.decision import printable
+from webhook.policy.redaction import safe
 
 MESSAGE_LIMIT = 450
 """How much of the server's own words a message repeats, in characters."""
@@ -46,10 +46,11 @@ def status_of(body: bytes | msgspec.Raw) -> Status:
 def error_for(asked: str, code: int, body: bytes | msgspec.Raw = b"", retry_after: float = 0.0) -> ClusterError:
     """Make the error that says what was asked (``GET /api/v1/pods``) and what the answer means.
 
-    ``retry_after`` is in seconds. The message repeats the server's words and nothing else of the body.
+    ``retry_after`` is in seconds. The message repeats the server's words, without credentials, and nothing else of
+    the body.
     """
     status = status_of(body)
-    words = printable(status.message, MESSAGE_LIMIT) or _phrase(code)
+    words = safe(status.message, MESSAGE_LIMIT) or _phrase(code)
     message = f"{asked}: {code} {words}"
     if code == HTTPStatus.CONFLICT:
         return NameTakenError(message) if status.reason == "AlreadyExists" else ConflictError(message)

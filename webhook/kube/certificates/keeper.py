@@ -199,7 +199,7 @@ class CertificateKeeper:
             self._metrics.expiry.labels("leaf").set(observed.leaf.not_after.timestamp())
         for configuration in CONFIGURATIONS:
             stale = any(name.startswith(f"{configuration}/") for name in planned.stale)
-            self._metrics.in_sync.labels(configuration).set(not stale)
+            self._metrics.in_sync.labels(configuration).set(not stale and configuration not in self._left_alone)
         if planned.waiting != self._waiting:
             self._waiting = planned.waiting
             if planned.waiting:

@@ -22,7 +22,9 @@ async def certificate(
     look: Look, namespace: str, deployments: Stored, registrations: Stored, now: datetime
 ) -> Certificate | Unread:
     """Give what is stored for the webhooks to show, and which of their CA bundles verify it."""
-    webhook = None if isinstance(deployments, Unread) else deployments.get(SERVICE)
+    if isinstance(deployments, Unread):
+        return deployments  # nobody knows which Secret it is
+    webhook = deployments.get(SERVICE)
     secret = mounted(webhook) if webhook else LEAF
     raw = await look.raw(SECRETS, namespace, secret)
     if isinstance(raw, Unread):

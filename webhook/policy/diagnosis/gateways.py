@@ -51,13 +51,16 @@ def _degraded(record: Record) -> Line | None:
         return None
     where = f"{record.namespace}/{record.name}"
     if failed is not None and failed.classification is FailureClass.LOCK_HELD:
-        said = f"{where}: the migration failed, since somebody holds the Liquibase lock"
+        said = f"the migration of {where} failed, since somebody holds the Liquibase lock"
         return warn(Check.MIGRATIONS, said, f"make sure that nothing migrates this database, {_clearing(record)}")
     if failed is not None:
-        words = ["the migration failed", failed.classification.value, failed.message]
+        why = [failed.classification.value, failed.message]
+        said = f"the migration of {where} failed"
     else:
-        words = [told.reason, told.message] if told else []
-    said = ": ".join([where, *filter(None, words)])
+        why = [told.reason, told.message] if told else []
+        said = f"{where} is degraded"
+    # No colon right behind a name: what follows that of a token would be masked.
+    said = ", ".join(filter(None, [said, ": ".join(filter(None, why))]))
     return warn(Check.MIGRATIONS, said, f"schemagate status {record.name} -n {record.namespace}")
 
 

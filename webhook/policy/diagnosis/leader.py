@@ -10,6 +10,8 @@ from webhook.policy.diagnosis.line import Check, Line, Unread, fail, ok, unclear
 LEASE: Final = "schemagate-controller"
 _LASTS: Final = 15
 """Seconds that a Lease lasts that does not say so."""
+_LONGEST: Final = 300
+"""Seconds that ours may last, by its setting."""
 _CLOCKS_APART: Final = timedelta(seconds=30)
 _LOGS: Final = "logs -l app.kubernetes.io/component=controller"
 _GO_BY_IT: Final = "certificates and bypasses go by it"
@@ -18,7 +20,7 @@ _GO_BY_IT: Final = "certificates and bypasses go by it"
 def duration_of(lease: Manifest) -> float:
     """Give how many seconds a Lease lasts."""
     seconds = (lease.get("spec") or {}).get("leaseDurationSeconds")
-    return float(seconds) if isinstance(seconds, int) and seconds > 0 else _LASTS
+    return float(min(seconds, _LONGEST)) if isinstance(seconds, int) and seconds > 0 else _LASTS
 
 
 def looks_held(lease: Manifest | None, now: datetime) -> bool:
@@ -28,7 +30,7 @@ def looks_held(lease: Manifest | None, now: datetime) -> bool:
     """
     renewed = _renewed(lease) if lease else None
     held = lease is not None and bool((lease.get("spec") or {}).get("holderIdentity"))
-    return held and lease is not None and renewed is not None and now - renewed <= _lasts(lease)
+    return held and lease is not None and renewed is not None and abs(now - renewed) <= _lasts(lease)
 
 
 def moved(before: Manifest | None, after: Manifest | None) -> bool:
@@ -51,7 +53,8 @@ def check_leader(facts: Facts) -> list[Line]:
     # Its holder's clock wrote the time: what it is off by is no matter where it goes on being renewed.
     if not facts.lease_moved and not looks_held(facts.lease, facts.lease_time):
         seconds = int((facts.lease_time - renewed).total_seconds())
-        said = f"{holder} holds Lease {LEASE}, but renewed it {seconds} s ago, and not while this was asked"
+        when = f"{seconds} s ago" if seconds >= 0 else f"{-seconds} s from now"
+        said = f"{holder} holds Lease {LEASE}, but renewed it {when}, and not while this was asked"
         return [fail(Check.LEADER, said, logs)]
     return [ok(Check.LEADER, f"{holder} leads")]
 
@@ -81,7 +84,9 @@ def _leads(facts: Facts) -> timedelta | None:
     renewed = _renewed(facts.lease)
     if renewed is None or not (facts.lease_moved or looks_held(facts.lease, facts.lease_time)):
         return None
-    return renewed - facts.lease_time
+    apart = renewed - facts.lease_time
+    # It renews three times in what the Lease lasts: so much may have gone by since.
+    return apart if apart > timedelta() else min(apart + _lasts(facts.lease) / 3, timedelta())
 
 
 def _off(apart: timedelta) -> str:

@@ -1,6 +1,6 @@
 """Would the API server reach the webhooks: Service, certificate, CA bundles, and a request that tries it."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from urllib.parse import urlsplit
 
@@ -22,6 +22,7 @@ from webhook.policy.diagnosis.registration import webhooks
 from webhook.policy.names import GROUP
 
 _OVERDUE = 6
+_INJECT = "cert-manager.io/inject-"
 """A certificate is renewed when a third of its life is left; at a sixth nobody does it."""
 _HTTPS = 443
 _CALL = "failed calling webhook"
@@ -104,21 +105,21 @@ def _certificate(facts: Facts, held: Certificate) -> Iterator[Line]:
     rotate = f"schemagate certs rotate -n {facts.namespace}"
     ours = held.secret == LEAF
     if held.problem or held.start is None or held.end is None:
-        said = f"Secret {held.secret}: {held.problem or 'it holds no certificate'}"
+        said = f"Secret {held.secret} gives no certificate, {held.problem or 'it holds none'}"
         advice = "see that a controller leads: it makes one" if ours else f"see why it is not issued: {describe}"
         yield fail(Check.CERTIFICATE, said, advice)
         return
     now = facts.server_time
     if not held.start <= now <= held.end:
-        said = f"Secret {held.secret}: valid from {_day(held.start)} to {_day(held.end)}, and it is {_day(now)}"
+        said = f"Secret {held.secret} is valid from {_day(held.start)} to {_day(held.end)}, and it is {_day(now)}"
         yield fail(Check.CERTIFICATE, said, f"have it renewed: {rotate if ours else describe}")
     elif held.end - now < (held.end - held.start) / _OVERDUE:
         left = int((held.end - now) / timedelta(hours=1))
-        said = f"Secret {held.secret}: it ends in {left} h, and nobody has renewed it"
+        said = f"Secret {held.secret} ends in {left} h, and nobody has renewed it"
         show = f"see who should: schemagate certs show -n {facts.namespace}; or {rotate}"
         yield warn(Check.CERTIFICATE, said, show if ours else f"see why it is not renewed: {describe}")
     if missing := sorted(host for host in _hosts(facts) if not any(_certifies(name, host) for name in held.names)):
-        said = f"Secret {held.secret}: it is not valid for {named(missing)}, by which the webhooks are registered"
+        said = f"Secret {held.secret} is not valid for {named(missing)}, by which the webhooks are registered"
         advice = "set SCHEMAGATE_CERTIFICATE_NAMES" if ours else f"set the dnsNames of the Certificate: {describe}"
         yield fail(Check.CERTIFICATE, said, advice)
 
@@ -145,6 +146,12 @@ def _certifies(name: str, host: str) -> bool:
     return name == host or (name.startswith("*.") and name[2:] == host.partition(".")[2])
 
 
+def _injected(registrations: Mapping[str, Manifest | None]) -> list[str]:
+    """Name the annotations by which cert-manager's injector is asked to write the CA bundles."""
+    held = [(each["metadata"].get("annotations") or {}) for each in registrations.values() if each]
+    return sorted({key for annotations in held for key in annotations if key.startswith(_INJECT)})
+
+
 def check_bundles(facts: Facts) -> list[Line]:
     """Say which webhooks hold a CA bundle that does not verify what they are shown."""
     held, registrations = facts.certificate, facts.registrations
@@ -160,6 +167,9 @@ def check_bundles(facts: Facts) -> list[Line]:
         advice = (
             "see that a controller leads and may patch the configurations, or that cert-manager injects the CA"
         )
+        if held.secret == LEAF and (left := _injected(registrations)):
+            # The controller does not touch what an injector is asked to write.
+            advice = f"take the annotation {named(left)} off both configurations: certificates are self-managed"
         return [fail(Check.CA_BUNDLE, said, advice)]
     return [ok(Check.CA_BUNDLE, f"{len(held.verified)} CA bundles verify the certificate")]
 

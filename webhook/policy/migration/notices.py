@@ -10,7 +10,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from webhook.policy.decision import MESSAGE_LIMIT, printable
-from webhook.policy.inputs import short
+from webhook.policy.inputs import IMAGE_LIMIT, short
 from webhook.policy.migration.conditions import FOREIGN_JOB, JOB_NOT_CREATED
 from webhook.policy.migration.external import external_name
 from webhook.policy.names import COMPONENT, MIGRATION_COMPONENT
@@ -178,7 +178,7 @@ def next_step(status: RecordStatus, kind: FailureClass, namespace: str, name: st
 
 
 def _image(image: str) -> str:
-    return safe(image, _IMAGE_LIMIT, _READ_LIMIT)
+    return safe(image, _IMAGE_LIMIT, IMAGE_LIMIT)
 
 
 def _safe(text: str) -> str:

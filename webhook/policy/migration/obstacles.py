@@ -11,6 +11,8 @@ from webhook.policy.migration.job_views import JobEvent, JobPod
 from webhook.policy.redaction import safe
 
 LIMIT = 300
+_READ_LIMIT = 1024
+"""Of what was said, so much is looked at: the longest note of an Event."""
 
 # States that every pod passes through; they say nothing.
 _PASSING = frozenset({"", "ContainerCreating", "PodInitializing"})
@@ -55,5 +57,5 @@ def obstacle_of_job(events: Iterable[JobEvent]) -> str:
 
 def obstacle(reason: str, message: str) -> str:
     """Put a reason and what was said of it into one line."""
-    said = f": {safe(message, LIMIT)}" if message else ""
+    said = f": {safe(message, LIMIT, _READ_LIMIT)}" if message else ""
     return printable(f"{reason}{said}", LIMIT)

@@ -18,7 +18,7 @@
 {{- $values := $root.Values -}}
 {{- if not $object -}}no
 {{- else if and (eq $object.kind "CustomResourceDefinition") (not $values.crd.install) -}}no
-{{- else if and (eq $object.kind "ResourceQuota") (not (or (hasPrefix "system-" $values.webhook.priorityClassName) (hasPrefix "system-" $values.controller.priorityClassName))) -}}no
+{{- else if and (eq $object.kind "ResourceQuota") (not (or (hasPrefix "system-" ($values.webhook.priorityClassName | default "")) (hasPrefix "system-" ($values.controller.priorityClassName | default "")))) -}}no
 {{- else if and (eq $object.kind "NetworkPolicy") (not $values.networkPolicy.enabled) -}}no
 {{- else if and (hasPrefix "cert-manager.io/" $object.apiVersion) $values.certificates.issuerRef (ne $object.metadata.name "schemagate-serving") -}}no
 {{- else -}}yes

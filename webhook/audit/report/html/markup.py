@@ -6,7 +6,7 @@ from html import escape
 from typing import Final
 
 from webhook.policy.decision import printable
-from webhook.policy.redaction import redact
+from webhook.policy.redaction import redact_head
 
 TEXT_LIMIT: Final = 400
 """Longest text of a cell, in characters; an attacker chooses user names and images."""
@@ -44,13 +44,13 @@ def join(parts: Iterable[Part]) -> Html:
 
 def bounded(text: str, limit: int = TEXT_LIMIT) -> str:
     """Give a text as it is shown: one printable line without credentials, of at most ``limit`` characters."""
-    return printable(_clean(text[:_READ_LIMIT]), limit)
+    return printable(_clean(text[: _READ_LIMIT + 1]), limit)  # one more tells that there is more
 
 
 @lru_cache(maxsize=8192)
 def _clean(text: str) -> str:
     # A report repeats few distinct texts many times, and looking for credentials is most of its cost.
-    return redact(printable(text, _READ_LIMIT))
+    return redact_head(printable(text, 2 * _READ_LIMIT), _READ_LIMIT)
 
 
 @lru_cache(maxsize=8192)
