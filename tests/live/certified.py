@@ -10,6 +10,7 @@ import ssl
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
@@ -226,6 +227,8 @@ class Storm:
             if acts and self.finished * 100 >= self._calls * acts[0][0]:
                 _, act, paths = acts.pop(0)
                 for path in paths:
+                    # One that was deleted a moment ago is made anew.
+                    await until(partial(self._site.admin.exists, path), 30, f"{path} is there")
                     await (self._site.admin.delete(path) if act == "delete" else self._site.annotate(path, act))
             with contextlib.suppress(ApiError):  # there is none for a moment
                 self.leaves.add(await self._site.leaf())

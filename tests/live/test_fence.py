@@ -113,7 +113,10 @@ async def test_jobs_are_never_changed_and_only_migrations_deleted(world: World, 
     await fenced.delete(path, dryRun="All")
 
 
-async def test_deployments_are_only_resumed_and_annotated(world: World, fenced: Client) -> None:
+async def test_deployments_are_only_resumed_and_annotated(
+    no_controller: Installation, world: World, fenced: Client
+) -> None:
+    # A controller would release in between what is held for nobody.
     path = world.path("Deployment", "ssg")
 
     async def judged(changes: dict[str, Change]) -> None:
