@@ -58,3 +58,9 @@ class Gateway(View, frozen=True):
     metadata: ObjectMeta = ObjectMeta()
     spec: GatewaySpec = GatewaySpec()
     status: GatewayStatus = GatewayStatus()
+
+    @property
+    def is_migrated_by_operator(self) -> bool:
+        """Whether it asks its operator for a migration Job."""
+        job = self.spec.app.management.database.migration_job
+        return job is not None and job.enabled

@@ -134,8 +134,8 @@ def runner_of(spec: RecordSpec, gateway: Gateway | None) -> Runner:
     By default an operator that has one of its own, which it tells by its CRD: a stock one prunes ``migrationJob``,
     so that a Gateway that has it stored belongs to an operator that obeys it.
     """
-    job = gateway.spec.app.management.database.migration_job if gateway else None
-    return spec.runner or (Runner.EXTERNAL if job is not None and job.enabled else Runner.SCHEMAGATE)
+    external = gateway is not None and gateway.is_migrated_by_operator
+    return spec.runner or (Runner.EXTERNAL if external else Runner.SCHEMAGATE)
 
 
 def source_spec(claims: Claims) -> tuple[Source, RecordSpec] | None:
@@ -176,8 +176,7 @@ def _merged(spec: RecordSpec, kept: RecordSpec) -> RecordSpec:
 
 def _wish(claims: Claims) -> tuple[Source, RecordSpec, str | None] | None:
     if claims.gateway is not None:
-        job = claims.gateway.spec.app.management.database.migration_job
-        if job is not None and job.enabled:
+        if claims.gateway.is_migrated_by_operator:
             return _checked(Source.GATEWAY, _gateway_fields(claims.gateway))
         if _asks(claims.gateway.metadata):
             return _checked(Source.GATEWAY, _annotated_fields(claims.gateway.metadata))

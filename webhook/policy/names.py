@@ -60,6 +60,9 @@ DISKLESS_CONFIG: Final = "DISKLESS_CONFIG"
 # Where schemagate keeps what EXTRA_JAVA_ARGS held before, when it has to rename it.
 KEPT_JAVA_ARGS: Final = "SCHEMAGATE_EXTRA_JAVA_ARGS"
 
+# How the annotations begin by which cert-manager's injector is asked to write CA bundles.
+INJECT: Final = "cert-manager.io/inject-"
+
 MODE_PROPERTY: Final = "gateway.db.schema-update.mode"
 MODE_SKIP: Final = "skip"
 MODE_LIQUIBASE_ONLY: Final = "liquibase-only"

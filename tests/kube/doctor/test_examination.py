@@ -23,6 +23,18 @@ from webhook.policy.names import LICENSE_PATH
 SECRETS = f"/api/v1/namespaces/{NAMESPACE}/secrets"
 LEAF = f"{SECRETS}/schemagate-webhook-tls"
 
+LOST = [
+    (SECRETS, {Check.CERTIFICATE, Check.CA_BUNDLE}),
+    ("/apis/batch", {Check.MIGRATIONS, Check.FOREIGN_JOBS}),
+    ("/apis/authorization", {Check.RIGHTS}),
+    ("/apis/coordination", {Check.LEADER}),
+    ("/apis/apiextensions", {Check.DEFINITION}),
+    ("/apis/apps/v1/deployments", {Check.MIGRATIONS, Check.FOREIGN_JOBS, Check.COVERAGE}),
+    ("/apis/apps/v1/namespaces/default", {Check.CANARY}),
+    ("/apis/admissionregistration.k8s.io/v1/validatingadmission", {Check.FENCES}),
+]
+"""What cannot be read, by how its path begins, and the checks that are left without an answer."""
+
 
 async def test_a_healthy_installation_is_seen_whole(site: Site, tmp_path: Path) -> None:
     facts = await facts_of(site, tmp_path)
@@ -73,16 +85,9 @@ async def test_a_right_by_namespace_is_enough_where_there_are_records(site: Site
 @pytest.mark.parametrize(
     ("start", "checks"),
     [
-        (SECRETS, {Check.CERTIFICATE, Check.CA_BUNDLE}),
-        ("/apis/batch", {Check.MIGRATIONS, Check.FOREIGN_JOBS}),
-        ("/apis/authorization", {Check.RIGHTS}),
-        ("/apis/coordination", {Check.LEADER}),
+        *LOST,
         ("/apis/discovery", {Check.SERVICE}),
-        ("/apis/apiextensions", {Check.DEFINITION}),
-        ("/apis/apps/v1/namespaces/default", {Check.CANARY}),
         (f"/apis/apps/v1/namespaces/{NAMESPACE}", {Check.PROCESSES, Check.CERTIFICATE, Check.CA_BUNDLE}),
-        ("/apis/apps/v1/deployments", {Check.MIGRATIONS, Check.FOREIGN_JOBS, Check.COVERAGE}),
-        ("/apis/admissionregistration.k8s.io/v1/validatingadmission", {Check.FENCES}),
     ],
 )
 async def test_what_is_forbidden_is_unknown_and_the_rest_is_told(
@@ -95,19 +100,7 @@ async def test_what_is_forbidden_is_unknown_and_the_rest_is_told(
 
 
 @pytest.mark.parametrize("code", [429, 503])
-@pytest.mark.parametrize(
-    ("start", "checks"),
-    [
-        (SECRETS, {Check.CERTIFICATE, Check.CA_BUNDLE}),
-        ("/apis/batch", {Check.MIGRATIONS, Check.FOREIGN_JOBS}),
-        ("/apis/authorization", {Check.RIGHTS}),
-        ("/apis/coordination", {Check.LEADER}),
-        ("/apis/apiextensions", {Check.DEFINITION}),
-        ("/apis/apps/v1/deployments", {Check.MIGRATIONS, Check.FOREIGN_JOBS, Check.COVERAGE}),
-        ("/apis/apps/v1/namespaces/default", {Check.CANARY}),
-        ("/apis/admissionregistration.k8s.io/v1/validatingadmission", {Check.FENCES}),
-    ],
-)
+@pytest.mark.parametrize(("start", "checks"), LOST)
 async def test_what_is_not_answered_is_unknown_and_hides_nothing_else(
     site: Site, tmp_path: Path, start: str, checks: set[Check], code: int
 ) -> None:

@@ -128,8 +128,8 @@ def conflicting_modes(judged: Judged, _: datetime) -> Iterator[Finding]:
     elif own and named and _STRENGTH.index(own) < _STRENGTH.index(named):
         said = f"its record says {own}, its namespace {named}: {own} holds, which is weaker"
         yield _finding(judged, Rule.CONFLICTING_MODES, said, "take spec.mode out of the record, or keep it so")
-    job = judged.gateway.spec.app.management.database.migration_job if judged.gateway else None
-    if job is not None and job.enabled and governance.runner is Runner.SCHEMAGATE:
+    doubled = judged.gateway is not None and judged.gateway.is_migrated_by_operator
+    if doubled and governance.runner is Runner.SCHEMAGATE:
         said = "its record says runner Schemagate, and its Gateway has the operator migrate too"
         yield _finding(judged, Rule.CONFLICTING_MODES, said, "set migrationJob.enabled of the Gateway to false")
 

@@ -10,7 +10,7 @@ from webhook.errors import NotFoundError
 from webhook.kube.api.client import Client
 from webhook.kube.informer.listing import Object
 from webhook.kube.resources import Resource
-from webhook.policy.names import PRODUCT
+from webhook.policy.names import INJECT, PRODUCT
 
 NAME: Final = PRODUCT
 """The name of both configurations."""
@@ -28,8 +28,6 @@ KINDS: Final = {
 }
 """Their resources, by the word that metrics and messages use."""
 
-_INJECT: Final = "cert-manager.io/inject-"
-"""How the annotations begin by which cert-manager's injector is asked to write the bundle."""
 _JSON_PATCH: Final = "application/json-patch+json"
 
 
@@ -115,7 +113,7 @@ def read(kind: str, own: Own, raw: Object) -> Registration:
         for at, webhook in enumerate(found.webhooks or ())
         if webhook.client_config in own
     }
-    injected = any(name.startswith(_INJECT) for name in found.metadata.annotations or {})
+    injected = any(name.startswith(INJECT) for name in found.metadata.annotations or {})
     return Registration(kind, found.metadata.resource_version, bundles, injected)
 
 

@@ -54,8 +54,7 @@ def _names(keys: Iterable[Key]) -> tuple[str, ...]:
 def _both(stock: Stock, key: Key) -> bool:
     """Tell whether a Gateway has its operator migrate too."""
     gateway = stock.gateways.get(key)
-    job = gateway.spec.app.management.database.migration_job if gateway else None
-    return job is not None and job.enabled
+    return gateway is not None and gateway.is_migrated_by_operator
 
 
 def _broken(entries: Iterable[str]) -> Iterator[str]:

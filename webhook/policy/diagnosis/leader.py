@@ -28,9 +28,10 @@ def looks_held(lease: Manifest | None, now: datetime) -> bool:
 
     They do not for a leader whose clock is behind, nor in the moment between two leaders: read it again later.
     """
-    renewed = _renewed(lease) if lease else None
-    held = lease is not None and bool((lease.get("spec") or {}).get("holderIdentity"))
-    return held and lease is not None and renewed is not None and abs(now - renewed) <= _lasts(lease)
+    if lease is None or not (lease.get("spec") or {}).get("holderIdentity"):
+        return False
+    renewed = _renewed(lease)
+    return renewed is not None and abs(now - renewed) <= _lasts(lease)
 
 
 def moved(before: Manifest | None, after: Manifest | None) -> bool:

@@ -19,10 +19,9 @@ from webhook.policy.diagnosis.line import (
     warn,
 )
 from webhook.policy.diagnosis.registration import webhooks
-from webhook.policy.names import GROUP
+from webhook.policy.names import GROUP, INJECT
 
 _OVERDUE = 6
-_INJECT = "cert-manager.io/inject-"
 """A certificate is renewed when a third of its life is left; at a sixth nobody does it."""
 _HTTPS = 443
 _CALL = "failed calling webhook"
@@ -149,7 +148,7 @@ def _certifies(name: str, host: str) -> bool:
 def _injected(registrations: Mapping[str, Manifest | None]) -> list[str]:
     """Name the annotations by which cert-manager's injector is asked to write the CA bundles."""
     held = [(each["metadata"].get("annotations") or {}) for each in registrations.values() if each]
-    return sorted({key for annotations in held for key in annotations if key.startswith(_INJECT)})
+    return sorted({key for annotations in held for key in annotations if key.startswith(INJECT)})
 
 
 def check_bundles(facts: Facts) -> list[Line]:
