@@ -10,11 +10,11 @@ import pytest
 from tests.support import builders as make
 from tests.support.builders import IMAGE, NEXT_IMAGE, NOW
 from webhook.audit.rejections.rejection import Rejected
-from webhook.controller.rejections import take_in
+from webhook.controller.rejections import Taken, take_in
 from webhook.embedded.writes import EmbeddedControllerCluster
 from webhook.errors import ConflictError, UnreachableError
 from webhook.policy.objects import Deployment
-from webhook.policy.record import BATCHES_KEPT, Record, RecordStatus
+from webhook.policy.record import BATCHES_KEPT, Record, RecordStatus, RejectionDecision
 
 
 class Stored(EmbeddedControllerCluster):
@@ -67,10 +67,10 @@ def counted(cluster: Stored, name: str = "ssg") -> int:
 
 
 async def test_a_batch_counts_once_however_often_it_is_taken_in(cluster: Stored) -> None:
-    assert await take_in(cluster, "uid-1", [rejected()]) == 0
-    assert await take_in(cluster, "uid-1", [rejected()]) == 0
+    assert await take_in(cluster, "uid-1", [rejected()]) == Taken()
+    assert await take_in(cluster, "uid-1", [rejected()]) == Taken()
     assert counted(cluster) == 3
-    assert await take_in(cluster, "uid-2", [rejected()]) == 0
+    assert await take_in(cluster, "uid-2", [rejected()]) == Taken()
     assert counted(cluster) == 6
 
 
@@ -85,7 +85,7 @@ async def test_a_record_remembers_the_newest_batches(cluster: Stored) -> None:
 
 @pytest.mark.parametrize("made_up", [{"name": "nobody"}, {"from_image": "gateway:never-ran"}])
 async def test_what_fits_nothing_that_is_stored_is_left_out(cluster: Stored, made_up: dict[str, str]) -> None:
-    assert await take_in(cluster, "uid-1", [rejected(**made_up), rejected()]) == 1
+    assert await take_in(cluster, "uid-1", [rejected(**made_up), rejected()]) == Taken(left_out=1)
     assert counted(cluster) == 3
 
 
@@ -103,7 +103,7 @@ async def test_a_record_that_cannot_be_read_keeps_no_other_waiting(cluster: Stor
     cluster.put(make.merged(make.deployment(), other))
     cluster.put(make.merged(make.record(), other))
     cluster.unreadable = True
-    assert await take_in(cluster, "uid-1", [rejected(), rejected("other")]) == 1
+    assert await take_in(cluster, "uid-1", [rejected(), rejected("other")]) == Taken(left_out=1)
     assert counted(cluster, "other") == 3
 
 
@@ -124,3 +124,55 @@ async def test_nothing_is_told_of_what_could_not_be_written(cluster: Stored) -> 
     with pytest.raises(ConflictError):
         await take_in(cluster, "uid-1", [rejected()], lambda record, *_: told.append(record))
     assert not told
+
+
+BYPASS = rejected(decision=RejectionDecision.BYPASSED)
+
+
+def store(cluster: Stored, image: str) -> None:
+    cluster.put(make.deployment(make.container(image=image)))
+
+
+async def test_what_is_let_through_is_waited_for_until_it_is_stored(cluster: Stored) -> None:
+    assert await take_in(cluster, "uid-1", [BYPASS], final=False) == Taken(unsettled=1)
+    assert counted(cluster) == 0
+    store(cluster, NEXT_IMAGE)
+    assert await take_in(cluster, "uid-1", [BYPASS], final=False) == Taken()
+    assert counted(cluster) == 3
+
+
+async def test_what_is_never_stored_is_left_out_in_the_end(cluster: Stored) -> None:
+    assert await take_in(cluster, "uid-1", [BYPASS], final=True) == Taken(left_out=1)
+    assert counted(cluster) == 0
+
+
+async def test_a_record_that_is_still_to_be_made_is_waited_for(cluster: Stored) -> None:
+    new = {"metadata": {"name": "new"}}
+    cluster.put(make.merged(make.deployment(), new))
+    assert await take_in(cluster, "uid-1", [rejected("new")], final=False) == Taken(unsettled=1)
+    cluster.put(make.merged(make.record(), new))
+    assert await take_in(cluster, "uid-1", [rejected("new")], final=False) == Taken()
+    assert counted(cluster, "new") == 3
+
+
+@pytest.mark.parametrize("made_up", [{"name": "nobody"}, {"from_image": "gateway:never-ran"}])
+async def test_nothing_is_waited_for_that_will_never_fit(cluster: Stored, made_up: dict[str, str]) -> None:
+    assert await take_in(cluster, "uid-1", [rejected(**made_up)], final=False) == Taken(left_out=1)
+
+
+async def test_what_waits_keeps_no_other_record_waiting_and_counts_once(cluster: Stored) -> None:
+    other = {"metadata": {"name": "other"}}
+    cluster.put(make.merged(make.deployment(), other))
+    cluster.put(make.merged(make.record(), other))
+    batch = [BYPASS, rejected("other")]
+    for _ in range(2):
+        assert await take_in(cluster, "uid-1", batch, final=False) == Taken(unsettled=1)
+    assert (counted(cluster), counted(cluster, "other")) == (0, 3)
+    store(cluster, NEXT_IMAGE)
+    assert await take_in(cluster, "uid-1", batch) == Taken()
+    assert (counted(cluster), counted(cluster, "other")) == (3, 3)
+
+
+async def test_what_cannot_be_read_is_not_waited_for(cluster: Stored) -> None:
+    cluster.unreadable = True
+    assert await take_in(cluster, "uid-1", [rejected()], final=False) == Taken(left_out=1)

@@ -112,7 +112,7 @@ class Client:
             return decoded
 
 
-async def until(condition: Callable[[], Awaitable[T]], seconds: float = 30, what: str = "") -> T:
+async def until(condition: Callable[[], Awaitable[T]], seconds: float = 60, what: str = "") -> T:
     """Poll every 50 ms until the coroutine gives something true, and give that; TimeoutError after the time.
 
     An ApiError counts as not yet: what is waited for may still have to be created.

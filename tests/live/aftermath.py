@@ -6,7 +6,7 @@ from tests.controlplane.client import until
 from tests.live.world import OLD, Manifest, World, condition
 
 CONTROLLER = "system:serviceaccount:schemagate:schemagate-controller"
-_WATCHED = 30
+_WATCHED = 60
 
 
 async def guarded(world: World, **spec: Any) -> None:

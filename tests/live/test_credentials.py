@@ -216,7 +216,7 @@ async def counted(world: World, name: str) -> None:
         wanted = {"bypassed"} if name.startswith("text") else {"denied"}
         return wanted <= {item["decision"] for item in newest}
 
-    await until(there, 60, f"the record of {name} tells of it")
+    await until(there, 120, f"the record of {name} tells of it")
 
 
 def annotations(events: list[Manifest], namespace: str) -> Iterator[dict[str, str]]:

@@ -25,7 +25,7 @@ _PATHS = {
     "Pod": "/api/v1/namespaces/{}/pods",
     "Event": "/apis/events.k8s.io/v1/namespaces/{}/events",
 }
-_CONVERGED = 30
+_CONVERGED = 60
 
 
 class World:

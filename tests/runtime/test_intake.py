@@ -10,7 +10,7 @@ import pytest
 from tests.support.virtual import World
 from webhook.errors import NotLeadingError, RejectedError
 from webhook.kube.outbox import Received
-from webhook.runtime.intake import LONGEST, Intake
+from webhook.runtime.intake import LONGEST, SETTLE, SHORTEST, Intake
 
 BAD, GOOD = (Received(uid, f"schemagate-rejections-{uid}", ()) for uid in ("bad", "good"))
 
@@ -18,21 +18,27 @@ BAD, GOOD = (Received(uid, f"schemagate-rejections-{uid}", ()) for uid in ("bad"
 class Rig:
     """Batches that lie there until they are taken in, and an intake in a process of a World."""
 
-    def __init__(self) -> None:
+    def __init__(self, gather: float = 1.0) -> None:
         self.world = World()
         self.loop = self.world.process()
         self.there = [BAD]
         self.error: Exception | None = RejectedError("the record is too large")
         self.tried: list[tuple[str, float]] = []
+        self.unsettled = False
+        self.final: list[bool] = []
         self.failed: list[Exception] = []
-        self.intake = Intake(lambda: list(self.there), self.take, self.failed.append, 1.0)
+        self.intake = Intake(lambda: list(self.there), self.take, self.failed.append, gather)
         self.task = self.loop.create_task(self.intake.run())
 
-    async def take(self, received: Received) -> None:
+    async def take(self, received: Received, settled: bool) -> bool:
         self.tried.append((received.uid, self.world.now))
+        self.final.append(settled)
         if received is BAD and self.error is not None:
             raise self.error
+        if received is BAD and self.unsettled and not settled:
+            return False
         self.there.remove(received)
+        return True
 
     def gaps(self, uid: str) -> list[float]:
         return [late - early for (early, late) in pairwise(when for tried, when in self.tried if tried == uid)]
@@ -84,3 +90,28 @@ def test_who_no_longer_leads_stops(rig: Rig) -> None:
     rig.world.advance(10)
     assert isinstance(rig.task.exception(), NotLeadingError)
     assert not rig.failed
+
+
+def test_what_is_not_settled_is_looked_at_again_and_in_the_end_for_good(rig: Rig) -> None:
+    rig.error, rig.unsettled = None, True
+    rig.world.advance(SETTLE - 2)
+    assert rig.gaps("bad") == pytest.approx([1] * 32)
+    rig.hand_over(GOOD)
+    rig.world.advance(1)
+    assert rig.there == [BAD]
+    rig.world.advance(2)
+    assert rig.there == []
+    assert rig.final[-1]
+    assert rig.final.count(True) == 1
+    assert not rig.failed
+
+
+def test_nothing_is_asked_without_a_pause() -> None:
+    rig = Rig(gather=0.0)
+    try:
+        rig.world.advance(SHORTEST * 0.9)
+        assert len(rig.tried) == 1
+        rig.world.advance(1)
+        assert rig.gaps("bad") == pytest.approx([SHORTEST, 2 * SHORTEST, 4 * SHORTEST])
+    finally:
+        rig.world.close()

@@ -178,10 +178,14 @@ class ControllerProcess:
         await self._queue.settle()
         await self._scan.run()
 
-    async def _take_in(self, received: Received) -> None:
-        left_out = await take_in(self.cluster, received.uid, received.rejections, self._turned_away)
+    async def _take_in(self, received: Received, settled: bool) -> bool:  # noqa: FBT001 # the intake's callback
+        batch = (received.uid, received.rejections, self._turned_away)
+        taken = await take_in(self.cluster, *batch, final=settled)
+        if taken.unsettled:
+            return False
         await self._inbox.done(received)
-        self.telemetry.rejections_left_out.inc(left_out)
+        self.telemetry.rejections_left_out.inc(taken.left_out)
+        return True
 
     def _left(self, error: Exception) -> None:
         self._log.warning("rejections_not_taken_in", error=f"{type(error).__name__}: {said(error)}")

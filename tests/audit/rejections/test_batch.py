@@ -8,7 +8,7 @@ import pytest
 
 from tests.audit.rejections.test_ledger import rejected
 from tests.support.builders import IMAGE, deployment
-from webhook.audit.rejections.batch import BYTES, LIMIT, credible, decode, encode, portion
+from webhook.audit.rejections.batch import BYTES, LIMIT, credible, decode, encode, portion, settling
 from webhook.policy.objects import Deployment, view
 from webhook.policy.record import Completion, Mode, Record, RecordStatus, RejectionDecision
 
@@ -74,6 +74,20 @@ def test_a_gateway_that_lost_its_container_is_none_that_is_known(
 ) -> None:
     told = replace(rejected(), decision=decision, from_image=from_image, to_image=to_image, hash="")
     assert credible(told, RECORD, None) is believed
+
+
+@pytest.mark.parametrize("decision", THROUGH)
+def test_what_is_let_through_is_waited_for_until_something_later_is_stored(decision: RejectionDecision) -> None:
+    first, second = (replace(rejected(seconds=at), decision=decision, user=f"user-{at}") for at in (1, 2))
+    assert settling([first], [])
+    assert settling([first, second], [first])
+    assert not settling([first, second], [second])
+    assert not settling([first, second], [first, second])
+
+
+@pytest.mark.parametrize("decision", [None, RejectionDecision.DENIED])
+def test_what_is_turned_away_is_never_stored_and_so_not_waited_for(decision: RejectionDecision | None) -> None:
+    assert not settling([replace(rejected(), decision=decision)], [])
 
 
 def test_a_batch_is_read_as_it_was_written() -> None:

@@ -70,7 +70,7 @@ def credible(rejected: Rejected, record: Record, deployment: Deployment | None) 
     been stored, or at least migrated since: another webhook or a quota may have refused it all the same, and a
     bypass that never was must not be on anybody's record.
     """
-    if rejected.decision not in {None, RejectionDecision.DENIED}:
+    if _let_through(rejected):
         return _went_through(rejected, record, deployment)
     known = _migrated(record)
     if deployment is None or deployment.metadata.generation <= 1:
@@ -79,6 +79,21 @@ def credible(rejected: Rejected, record: Record, deployment: Deployment | None) 
         container = gateway_container(deployment.template().spec, [deployment.metadata])
         known.add(container.image if container else "")
     return rejected.from_image in known
+
+
+def settling(news: Sequence[Rejected], fitting: Sequence[Rejected]) -> bool:
+    """Tell whether more of these, all about one record, may yet fit what is stored than do.
+
+    What is let through is judged before it is stored, and copies of the cluster lag behind. It waits no longer
+    once something that was let through later is stored.
+    """
+    stored = max((item.last for item in fitting if _let_through(item)), default=None)
+    open_ = (item.last for item in news if _let_through(item) and item not in fitting)
+    return any(stored is None or last > stored for last in open_)
+
+
+def _let_through(rejected: Rejected) -> bool:
+    return rejected.decision not in {None, RejectionDecision.DENIED}
 
 
 def _went_through(rejected: Rejected, record: Record, deployment: Deployment | None) -> bool:
