@@ -3,8 +3,6 @@
 import json
 from pathlib import Path
 
-import pytest
-
 from tests.controlplane.client import until
 from tests.live.aftermath import guarded
 from tests.live.installation import Replica
@@ -12,7 +10,6 @@ from tests.live.people import bind
 from tests.live.test_cli import Person
 from tests.live.world import Manifest, World, environment
 
-pytestmark = pytest.mark.timeout(200)
 ANY_IMAGE, ANY_HOST = "registry.example.com/any/image:1-slow", "elsewhere.example.com"
 
 
