@@ -45,7 +45,7 @@ class Database:
             raise RuntimeError(f"mariadb-install-db ended with {done.returncode}:\n{done.stdout}{done.stderr}")
         (self._folder / "users.sql").write_text(_USERS)
         self._server.start(self._spawner, os.environ)
-        wait_until(self._greets, 60, lambda: f"the database does not answer:\n{self._server.tail()}")
+        wait_until(self._greets, 180, lambda: f"the database does not answer:\n{self._server.tail()}")
 
     def stop(self) -> None:
         """End the server; its data are for one run."""

@@ -31,7 +31,7 @@ async def certified(cluster: NodeCluster, admin: Client, folder: Path, overlay: 
         assert applied.code == 0, applied
         try:
             await pods.rolled_out(installation)
-            await until(lambda: injected(admin), 60, "the cainjector fills in the bundle")
+            await until(lambda: injected(admin), 180, "the cainjector fills in the bundle")
             yield installation
         finally:
             await installation.kubectl("delete", "--ignore-not-found", "--wait=false", "-k", source)

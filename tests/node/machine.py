@@ -83,7 +83,7 @@ class Machine:
             raise MachineError("a real node needs root on Linux: run `make e2e` as root")
         remove_leftovers()
         self._component.start(self._spawner, {"PATH": PATH})
-        wait_until(self._begun, 10, lambda: f"no namespaces after 10 s:\n{self._component.tail()}")
+        wait_until(self._begun, 60, lambda: f"no namespaces after 60 s:\n{self._component.tail()}")
         for command in _SETUP:
             self.run(*command.split())
         for name, value in _KERNEL.items():
@@ -135,7 +135,7 @@ class Machine:
         """End everything inside and remove the cgroups."""
         self._component.stop()
         if self._first:
-            wait_until(lambda: not self.first.alive(), 30, "the node's processes do not end")
+            wait_until(lambda: not self.first.alive(), 60, "the node's processes do not end")
         self._spawner.close()
         _remove(self.cgroup)
 
@@ -169,7 +169,7 @@ def _remove(name: str) -> None:
                     Path(folder).rmdir()
         return not any((hierarchy / name).exists() for hierarchy in _hierarchies())
 
-    wait_until(gone, 30, f"cgroups named {name} cannot be removed: processes in them do not end")
+    wait_until(gone, 60, f"cgroups named {name} cannot be removed: processes in them do not end")
 
 
 def _hierarchies() -> list[Path]:

@@ -22,7 +22,7 @@ async def ready(admin: Client, role: str = "webhook") -> dict[str, str]:
     }
 
 
-async def rolled_out(installation: Deployed, seconds: float = 180) -> None:
+async def rolled_out(installation: Deployed, seconds: float = 300) -> None:
     """Wait until both processes run in all replicas as their Deployments say, and no other pod is left."""
 
     async def everywhere() -> bool:

@@ -36,7 +36,7 @@ async def test_a_gateway_is_guarded_and_a_renewed_certificate_reaches_the_pods_w
                 return first not in shown and shown == {der((await leaf(admin))["tls.crt"])}
 
             # The kubelet looks at what it mounts about once a minute.
-            await until(renewed, 240, "every pod shows the new leaf")
+            await until(renewed, 400, "every pod shows the new leaf")
             since = load.denied
             await until(lambda: answered(load, since + 20), what="verdicts after the renewal")
         assert not load.other

@@ -11,7 +11,7 @@ from tests.controlplane.client import Client, until
 from tests.node import images
 from tests.node.cluster import NodeCluster
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = pytest.mark.timeout(900)
 IMAGE = "schemagate.test/workload:1"
 PORT = 8000
 
@@ -52,7 +52,7 @@ async def running(admin: Client, path: str) -> dict[str, Any]:
         is_ready = any(each["type"] == "Ready" and each["status"] == "True" for each in conditions)
         return found if is_ready else None
 
-    found = await until(ready, 60, f"{path} is ready")
+    found = await until(ready, 180, f"{path} is ready")
     assert found
     return found
 

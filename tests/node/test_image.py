@@ -15,7 +15,7 @@ import pytest
 from tests.node import product
 from webhook import __version__
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = pytest.mark.timeout(900)
 ASSEMBLE = product.ROOT / "image" / "root_filesystem.py"
 
 

@@ -9,7 +9,7 @@ from tests.node.cluster import NodeCluster
 from tests.node.installed import Overlay
 from tests.node.scenario import guarded, upgraded
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = pytest.mark.timeout(900)
 NAMED = "gateways"
 """As the overlay has it."""
 

@@ -14,7 +14,7 @@ from tests.node import pods, stand_ins
 from tests.node.certified import certified
 from tests.node.cluster import NodeCluster
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = pytest.mark.timeout(900)
 SCRIPT = MANIFESTS / "kind" / "demo.sh"
 IMAGES = [f"gateway-stand-in:{version}" for version in ("11.2.5", "11.3.0", "11.4.0")]
 STEPS = 9
@@ -57,8 +57,8 @@ async def ended_midway(deployed: Deployed) -> None:
     for arguments in (
         ("apply", "-k", str(SCRIPT.parent / "gateway")),
         ("label", "namespace", NAMESPACE, "schemagate.io/enforce=hold"),
-        ("wait", "gwm", NAME, "-n", NAMESPACE, "--for=create", "--timeout=60s"),
-        ("wait", "gwm", NAME, "-n", NAMESPACE, "--for=condition=MigrationComplete", "--timeout=60s"),
+        ("wait", "gwm", NAME, "-n", NAMESPACE, "--for=create", "--timeout=180s"),
+        ("wait", "gwm", NAME, "-n", NAMESPACE, "--for=condition=MigrationComplete", "--timeout=180s"),
         ("set", "image", f"deployment/{NAME}", "-n", NAMESPACE, f"gateway={IMAGES[1]}"),
     ):
         done = await deployed.kubectl(*arguments)

@@ -12,7 +12,7 @@ from webhook.policy.migration.job import CONTAINER
 from webhook.policy.migration.migration_log import Finding, finding
 from webhook.policy.record import FailureClass
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = pytest.mark.timeout(900)
 NAME = "chatty"
 KEPT = 64 * 1024
 REASON = f"Migration failed for changeset ssg-{NEW}.xml::2::layer7:"
@@ -32,7 +32,7 @@ async def test_the_reason_is_found_after_a_statement_longer_than_all_that_is_kep
     async def ended() -> bool:
         return bool((await admin.get(f"{pods}/{NAME}"))["status"]["phase"] == "Succeeded")
 
-    await until(ended, 60, "the pod has ended")
+    await until(ended, 180, "the pod has ended")
     client = await connect(cluster.admin_kubeconfig)
     try:
         log = await Reads(client).pod_log(namespace, NAME)
