@@ -66,6 +66,12 @@ def counted(cluster: Stored, name: str = "ssg") -> int:
     return record.status.rejections.count
 
 
+def put_another(cluster: Stored) -> None:
+    other = {"metadata": {"name": "other"}}
+    cluster.put(make.merged(make.deployment(), other))
+    cluster.put(make.merged(make.record(), other))
+
+
 async def test_a_batch_counts_once_however_often_it_is_taken_in(cluster: Stored) -> None:
     assert await take_in(cluster, "uid-1", [rejected()]) == Taken()
     assert await take_in(cluster, "uid-1", [rejected()]) == Taken()
@@ -99,9 +105,7 @@ async def test_a_record_that_changed_meanwhile_is_told(cluster: Stored) -> None:
 
 
 async def test_a_record_that_cannot_be_read_keeps_no_other_waiting(cluster: Stored) -> None:
-    other = {"metadata": {"name": "other"}}
-    cluster.put(make.merged(make.deployment(), other))
-    cluster.put(make.merged(make.record(), other))
+    put_another(cluster)
     cluster.unreadable = True
     assert await take_in(cluster, "uid-1", [rejected(), rejected("other")]) == Taken(left_out=1)
     assert counted(cluster, "other") == 3
@@ -161,9 +165,7 @@ async def test_nothing_is_waited_for_that_will_never_fit(cluster: Stored, made_u
 
 
 async def test_what_waits_keeps_no_other_record_waiting_and_counts_once(cluster: Stored) -> None:
-    other = {"metadata": {"name": "other"}}
-    cluster.put(make.merged(make.deployment(), other))
-    cluster.put(make.merged(make.record(), other))
+    put_another(cluster)
     batch = [BYPASS, rejected("other")]
     for _ in range(2):
         assert await take_in(cluster, "uid-1", batch, final=False) == Taken(unsettled=1)

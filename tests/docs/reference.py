@@ -80,8 +80,8 @@ request that never was; `--client-ca` closes that, and the API server's own audi
 words as annotations, cannot be written so. Of such a request a record keeps what names an image that really ran
 before it, and of what was let through only what is still stored when the controller looks, or migrated since: what
 was let through and replaced within seconds, or while no controller ran, is on no record, but it has its line here.
-It is judged before it is stored: the controller waits {SETTLE:.0f} seconds for that, and with it what the same
-replica tells next.
+It is judged before it is stored: the controller waits up to {SETTLE:.0f} seconds until it is, and with it waits
+what the same replica tells next.
 A denial leaves nothing behind to compare it with: without `--client-ca`, a record's denials are as trustworthy as
 what can reach the port. A record that is full takes in {NEWCOMERS} others of each decision a minute and counts the
 rest, so that a flood of made-up denials pushes real ones out slowly, and keeps out no break-glass.

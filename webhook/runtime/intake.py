@@ -76,6 +76,7 @@ class Intake:
                 self._not_before[received.uid] = now() + delay
             else:
                 self._failures.pop(received.uid, None)
-                self._not_before.pop(received.uid, None)
-                if not done:
+                if done:
+                    self._not_before.pop(received.uid, None)
+                else:
                     self._not_before[received.uid] = now() + self._pause
