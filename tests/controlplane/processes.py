@@ -94,6 +94,11 @@ class Component:
         """Pid and start time, to find the process again."""
         return Identity(self.pid, started(self.pid) or 0)
 
+    @property
+    def running(self) -> bool:
+        """Whether it was started and has not ended."""
+        return self._process is not None and self._process.poll() is None
+
     def start(self, spawner: Spawner, environment: Mapping[str, str]) -> None:
         """Start the program."""
         self._process = spawner.spawn(self._argv, self.log, environment)
@@ -109,7 +114,7 @@ class Component:
 
     def stop(self, number: int = signal.SIGKILL, seconds: float = 10) -> None:
         """End the process, if need be by force when the time is over; also one that is frozen."""
-        if self._process is None or self._process.poll() is not None:
+        if self._process is None or not self.running:
             return
         self.send(number)
         self.send(signal.SIGCONT)

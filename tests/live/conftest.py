@@ -2,6 +2,7 @@
 
 import asyncio
 import signal
+from collections.abc import Generator, Iterator
 from typing import Final
 
 import pytest
@@ -12,6 +13,7 @@ from tests.controlplane.cluster import ControlPlane
 from tests.controlplane.fixtures import admin, control_plane, namespace
 from tests.controlplane.objects import install, stock
 from tests.live.installation import Installation, Replica
+from tests.live.scene import scene
 from tests.live.world import World
 
 __all__ = ["admin", "control_plane", "namespace"]
@@ -51,13 +53,17 @@ def controller(request: pytest.FixtureRequest, installation: Installation) -> Re
 
 
 @pytest.fixture
-def no_controller(request: pytest.FixtureRequest, installation: Installation) -> Installation:
-    """Give the installation with no controller running, for tests that start their own."""
+def no_controller(request: pytest.FixtureRequest, installation: Installation) -> Iterator[Installation]:
+    """Give the installation with no controller running; those that a test starts end with it, also if it fails."""
     stash = request.config.stash
     if _RUNNING in stash:
         stash[_RUNNING].component.stop(signal.SIGTERM)  # gives its Lease up
         del stash[_RUNNING]
-    return installation
+    before = set(installation.components)
+    yield installation
+    for name, component in installation.components.items():
+        if name not in before:
+            component.stop(signal.SIGTERM)
 
 
 @pytest.fixture
@@ -70,3 +76,15 @@ def world(admin: Client, namespace: str, control_plane: ControlPlane) -> World:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put the comparison of rights last: it reads the audit log of all tests before it."""
     items.sort(key=lambda item: item.path.name == "test_rights.py" and item.path.parent.name == "live")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Add to the report of a failed test what its namespace was like."""
+    report = yield
+    world = getattr(item, "funcargs", {}).get("world")
+    if report.failed and isinstance(world, World) and _INSTALLED in item.config.stash:
+        report.sections.append(("scene", scene(world.plane, item.config.stash[_INSTALLED], world.namespace)))
+    return report
