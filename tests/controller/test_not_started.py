@@ -82,6 +82,20 @@ async def test_nobody_asks_once_there_is_a_pod(world: Stuck) -> None:
     assert not world.cluster.reads["job_events"]
 
 
+async def test_a_job_whose_copy_is_late_is_looked_at_soon(world: Stuck) -> None:
+    record = await world.running()
+    world.podless(active=1)
+    assert not awaits_pod(world.cluster, record)
+    world.cluster.copies = []
+    assert awaits_pod(world.cluster, record)
+
+
+async def test_no_job_is_waited_for_that_there_is_not_yet(world: Stuck) -> None:
+    record = await (await world.baseline()).record()
+    assert record.status.job is None
+    assert not awaits_pod(world.cluster, record)
+
+
 async def test_why_there_never_was_a_pod_is_why_it_failed(world: Stuck) -> None:
     await world.running()
     world.podless(conditions=[{"type": "Failed", "status": "True", "reason": "DeadlineExceeded"}])

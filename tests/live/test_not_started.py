@@ -6,9 +6,10 @@ from tests.controlplane.client import STRATEGIC, until
 from tests.controlplane.kubelet import pod_of
 from tests.live.aftermath import calls, created_jobs, guarded, running, says
 from tests.live.installation import Replica
-from tests.live.world import NEW, Manifest, World
+from tests.live.world import NEW, POD, Manifest, World
 
 PULL = f"{NEW}-pull"
+JOB = {"template": {"spec": {**POD, "restartPolicy": "Never"}}}
 
 
 async def test_an_image_that_cannot_be_pulled(world: World, controller: Replica) -> None:
@@ -40,20 +41,8 @@ async def test_a_secret_that_is_missing(world: World, controller: Replica) -> No
     assert 'secret "ssg" not found' in await world.denial("ssg", PULL)
 
 
-async def quota(world: World, resource: str) -> None:
-    """Allow no object of a resource in the namespace."""
-    path = f"/api/v1/namespaces/{world.namespace}/resourcequotas"
-    await world.admin.post(path, {"metadata": {"name": "none"}, "spec": {"hard": {resource: "0"}}})
-
-    async def counted() -> bool:
-        (found,) = await world.admin.items(path)
-        return resource in found.get("status", {}).get("hard", {})
-
-    await until(counted, what="the quota is in force")
-
-
 async def no_pods(world: World) -> None:
-    await quota(world, "pods")
+    await world.forbid("Pod", "pods", POD)
 
 
 async def pod_security(world: World) -> None:
@@ -95,7 +84,7 @@ async def test_a_pod_that_cannot_be_created(
 
 async def test_a_job_that_cannot_be_created(world: World, controller: Replica) -> None:
     await guarded(world)
-    await quota(world, "count/jobs.batch")
+    await world.forbid("Job", "count/jobs.batch", JOB)
     since = world.plane.audit_position()
     await world.wants(NEW)
     await says(world, "Progressing", "MigrationPending", "JobNotCreated: ", "exceeded quota: none")

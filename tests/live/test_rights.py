@@ -14,7 +14,7 @@ from tests.controlplane.objects import install, owned, stock, with_migration_job
 from tests.live.installation import NAMESPACE, Installation
 from tests.live.report_kinds import KINDS, served
 from tests.live.rights import CERTIFICATES, fold, granted
-from tests.live.world import NEW, NEWER, OLD, Manifest, World
+from tests.live.world import NEW, NEWER, OLD, POD, Manifest, World
 from webhook.kube.api.connection import connect
 from webhook.kube.events.recorder import SPACING_SECONDS, EventRecorder
 from webhook.kube.events.stored import Reference
@@ -179,9 +179,7 @@ async def reports_are_written_and_taken_away(world: World, installation: Install
 
 async def a_first_install_gets_no_pod(world: World) -> None:
     """Have a further Gateway, without Deployment, whose Job gets no pod: an Event alone tells why."""
-    quota = {"metadata": {"name": "none"}, "spec": {"hard": {"pods": "0"}}}
-    path = f"/api/v1/namespaces/{world.namespace}/resourcequotas"
-    await world.admin.post(path, quota)
+    await world.forbid("Pod", "pods", POD)
     documents = json.loads(json.dumps(world.recorded("operator-gateway")).replace('"ssg"', '"first"'))
     gateway, config_map = (item for item in documents if item["kind"] in {"Gateway", "ConfigMap"})
     gateway["metadata"]["annotations"] = ASKS
@@ -193,7 +191,7 @@ async def a_first_install_gets_no_pod(world: World) -> None:
         conditions = record.get("status", {}).get("conditions", ())
         return any("quota" in item["message"] for item in conditions)
 
-    await until(told, 60, "the record tells why its Job has no pod")
+    await until(told, what="the record tells why its Job has no pod")
 
 
 async def the_source_goes(world: World) -> None:

@@ -26,6 +26,8 @@ _PATHS = {
     "Event": "/apis/events.k8s.io/v1/namespaces/{}/events",
 }
 _CONVERGED = 60
+POD: Manifest = {"containers": [{"name": "any", "image": "example.com/any:1"}]}
+"""The spec of a pod that is nobody's."""
 
 
 class World:
@@ -80,6 +82,25 @@ class World:
         """Create a record as a user writes it."""
         head = {"apiVersion": "schemagate.io/v1alpha1", "kind": "GatewayMigration", "metadata": {"name": name}}
         return await self.create({**head, "spec": spec})
+
+    async def forbid(self, kind: str, resource: str, spec: Manifest) -> None:
+        """Have a quota allow no object of a kind, and wait until one with this spec is turned away for it.
+
+        Admission learns of a new quota by a watch of its own, so that what is created at once may still pass.
+        """
+        quota = {"metadata": {"name": "none"}, "spec": {"hard": {resource: "0"}}}
+        await self.admin.post(f"/api/v1/namespaces/{self.namespace}/resourcequotas", quota)
+
+        async def enforced() -> bool:
+            try:
+                await self.admin.post(
+                    self.path(kind), {"metadata": {"name": "too-many"}, "spec": spec}, dryRun="All"
+                )
+            except ApiError as error:
+                return "exceeded quota: none" in error.message
+            return False
+
+        await until(enforced, what=f"the quota for {resource} is enforced")
 
     async def finish(self, exit_code: int = 0) -> None:
         """End the pod of the one Job that runs."""

@@ -108,9 +108,12 @@ def migrates(cluster: Observations, record: Record, key: str) -> str:
 
 
 def awaits_pod(cluster: Observations, record: Record) -> bool:
-    """Tell whether our Job has no pod that runs or is about to: nothing that is watched tells why."""
-    copy = _copy(cluster, record.namespace, record.status.job) if record.status.job else None
-    return copy is not None and _phase(copy) is JobPhase.ACTIVE and not copy.status.active
+    """Tell whether our Job has no pod that runs or is about to, or is not among the copies: neither tells why."""
+    reference = record.status.job
+    if reference is None or not reference.uid:
+        return False
+    copy = _copy(cluster, record.namespace, reference)
+    return copy is None or (_phase(copy) is JobPhase.ACTIVE and not copy.status.active)
 
 
 def _copy(cluster: Observations, namespace: str, reference: JobReference) -> Job | None:
