@@ -17,7 +17,7 @@ from tests.controlplane import arguments, audit, binaries
 from tests.controlplane.access import Access
 from tests.controlplane.processes import Component, Spawner, wait_until
 
-START_SECONDS: Final = 60
+START_SECONDS: Final = 180
 
 
 class ControlPlane(Access):

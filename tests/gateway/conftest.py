@@ -52,10 +52,13 @@ class Fleet(Schema):
         job = self.start(version, "liquibase-only")
         assert job.ended() == 0, job.log
 
-    def session(self, statement: str = "") -> str:
-        """Wait until a Gateway's session is in a statement with these words, or in none; give its number."""
+    def session(self, statement: str = "", after: str = "0") -> str:
+        """Wait until a Gateway's session is in a statement with these words, or in none; give its number.
+
+        Those that began before the session ``after`` do not count: one whose Gateway was killed goes on for a while.
+        """
         doing = f"INFO LIKE '%{statement}%'" if statement else "INFO IS NULL"
-        mine = f"DB = '{self.name}' AND USER = '{USER}' AND {doing}"
+        mine = f"DB = '{self.name}' AND USER = '{USER}' AND ID > {after} AND {doing}"
         found: list[tuple[str, ...]] = []
 
         def there() -> bool:

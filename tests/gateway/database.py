@@ -1,7 +1,7 @@
 """A MariaDB of the tests' own: no root, a folder of its own, one address and a free port; and a way to ask it."""
 
-import getpass
 import os
+import pwd
 import socket
 import subprocess
 from pathlib import Path
@@ -76,7 +76,7 @@ class Database:
             f"--basedir={self._base}",
             f"--lc-messages-dir={self._base / 'share'}",
             f"--datadir={data}",
-            f"--user={getpass.getuser()}",
+            f"--user={pwd.getpwuid(os.geteuid()).pw_name}",
             "--skip-name-resolve",
             "--innodb-flush-log-at-trx-commit=0",
         ]
@@ -110,7 +110,7 @@ class Console:
         assert self._process.stdin
         assert self._process.stdout
         self._process.stdin.close()
-        self._process.wait(10)
+        self._process.wait(180)
         self._process.stdout.close()
 
     def ask(self, statement: str) -> list[tuple[str, ...]]:

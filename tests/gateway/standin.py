@@ -107,7 +107,8 @@ class Standin:
         self.says("Gateway is now started")
         found = _STARTED.search(self.log)
         assert found
-        with urllib.request.urlopen(f"http://127.0.0.1:{found[1]}/", timeout=10) as answer:
+        direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        with direct.open(f"http://127.0.0.1:{found[1]}/", timeout=60) as answer:
             return dict(json.load(answer))
 
     def end(self, number: int = signal.SIGKILL) -> int:

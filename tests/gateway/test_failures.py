@@ -109,9 +109,10 @@ def test_a_deadline_at_level_off_is_a_deadline_and_no_more(fleet: Fleet) -> None
     """Neither of the changeset that the first is in, nor of the lock that it leaves to the second."""
     fleet.migrated(OLD)
     with fleet.shut_gate():
+        session = "0"
         for statement in (IN_CHANGESET, ""):
             job = fleet.start(SLOW, "liquibase-only", level="off")
-            fleet.session(statement)
+            session = fleet.session(statement, session)
             found = failure(job, job.end(signal.SIGTERM), *DEADLINE)
             assert (found.classification, found.message) == (
                 FailureClass.DEADLINE_EXCEEDED,

@@ -89,9 +89,14 @@ async def renew(admin: Client) -> None:
         "message": "Certificate re-issuance manually triggered",
     }
     path = f"{CERTIFICATES}/{LEAF}"
-    found = await admin.get(path)
-    found["status"]["conditions"] = [*found["status"]["conditions"], condition]
-    await admin.put(f"{path}/status", found)
+
+    async def asked() -> bool:
+        found = await admin.get(path)
+        found["status"]["conditions"] = [*found["status"]["conditions"], condition]
+        await admin.put(f"{path}/status", found)  # cert-manager may write it meanwhile
+        return True
+
+    await until(asked, what="cert-manager is asked for a new leaf")
 
 
 async def leaf(admin: Client) -> dict[str, bytes]:

@@ -21,7 +21,7 @@ from tests.live.world import NEW, NEWER, OLD, World
 from webhook.policy.names import MIGRATION_JOB
 
 BIN = Path(sys.executable).parent
-PATIENCE = 60
+PATIENCE = 240
 
 
 @dataclass(frozen=True)

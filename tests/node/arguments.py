@@ -62,6 +62,8 @@ def kubelet(folder: Path, kubeconfig: Path, ca_file: Path, serving: tuple[Path, 
         "tlsPrivateKeyFile": str(key),
         "authentication": {"x509": {"clientCAFile": str(ca_file)}},
         "containerRuntimeEndpoint": f"unix://{SOCKET}",
+        # How soon a changed Secret comes into pods; a minute unless told otherwise.
+        "syncFrequency": "10s",
         "cgroupDriver": "cgroupfs",
         "cgroupRoot": f"/{cgroup}",
         "failCgroupV1": False,

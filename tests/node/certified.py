@@ -10,9 +10,10 @@ from pathlib import Path
 from tests.controlplane.client import Client, until
 from tests.live.cert_manager import CertManager, leaf
 from tests.live.certified import CONFIGURATIONS
-from tests.live.deployed import MANIFESTS, Deployed
+from tests.live.deployed import Deployed
 from tests.node import pods
 from tests.node.cluster import NodeCluster
+from tests.node.patient import patient
 
 _PORT = 9443
 
@@ -24,7 +25,7 @@ async def certified(cluster: NodeCluster, admin: Client, folder: Path, overlay: 
     cert-manager runs as processes beside the node; that its Secret comes into our pods is the kubelet's.
     """
     installation, manager = Deployed(cluster, admin, folder), CertManager(cluster)
-    source = str(MANIFESTS / "overlays" / overlay)
+    source = str(patient(folder / "manifests") / "overlays" / overlay)
     try:
         await manager.start(admin)
         applied = await installation.kubectl("apply", "-k", source)
@@ -50,7 +51,7 @@ async def injected(admin: Client) -> bool:
 async def served(admin: Client) -> set[bytes]:
     """Give the leaves that the webhook's pods show, DER."""
     addresses = (await pods.ready(admin)).values()
-    shown = [asyncio.to_thread(ssl.get_server_certificate, (each, _PORT), timeout=5) for each in addresses]
+    shown = [asyncio.to_thread(ssl.get_server_certificate, (each, _PORT), timeout=30) for each in addresses]
     return {ssl.PEM_cert_to_DER_cert(text) for text in await asyncio.gather(*shown)}
 
 

@@ -1,6 +1,7 @@
 """A control plane with one real node in namespaces of its own."""
 
 import shutil
+import subprocess
 from pathlib import Path
 
 from tests.controlplane import binaries
@@ -41,7 +42,7 @@ class NodeCluster(ControlPlane):
 
     def load_image(self, archive: Path) -> None:
         """Import an image that `docker save` or `buildah push docker-archive:` has written; pods use its name."""
-        self.ctr("images", "import", str(archive), seconds=300)
+        self.ctr("images", "import", str(archive), seconds=900)
 
     def tag_image(self, name: str, *others: str) -> None:
         """Have an image under other names as well; all of them without a registry."""
@@ -93,9 +94,10 @@ class NodeCluster(ControlPlane):
         self._wait("kube-proxy", self._services_are_programmed)
 
     def _containerd_answers(self) -> bool:
+        # Its client waits for the socket, longer than one look may take.
         try:
-            self.ctr("version", seconds=5)
-        except machine.MachineError:
+            self.ctr("version", seconds=30)
+        except (machine.MachineError, subprocess.TimeoutExpired):
             return False
         return True
 

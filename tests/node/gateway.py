@@ -43,7 +43,7 @@ async def deploy(admin: Client, namespace: str) -> None:
 async def environment(pod: dict[str, Any]) -> dict[str, str]:
     """Ask a running pod for its environment."""
     url = f"http://{pod['status']['podIP']}:{PORT}/"
-    timeout = aiohttp.ClientTimeout(total=5)
+    timeout = aiohttp.ClientTimeout(total=60)
     async with aiohttp.ClientSession(timeout=timeout) as session, session.get(url) as answer:
         return dict((await answer.json())["environment"])
 

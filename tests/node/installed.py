@@ -6,17 +6,18 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tests.controlplane.client import Client
-from tests.live.deployed import MANIFESTS, Deployed
+from tests.live.deployed import Deployed
 from tests.node import pods
 from tests.node.cluster import NodeCluster
+from tests.node.patient import patient
 
 
 class Overlay:
     """An overlay, which is there or not: either is asked for as often as one likes."""
 
     def __init__(self, cluster: NodeCluster, folder: Path, name: str = "self-managed") -> None:
-        """Take a folder for kubectl, and which overlay."""
-        self.source = str(MANIFESTS / "overlays" / name)
+        """Take a folder for kubectl and manifests, and which overlay."""
+        self.source = str(patient(folder / "manifests") / "overlays" / name)
         self._cluster, self._folder = cluster, folder
         self._there = False
 

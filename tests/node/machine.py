@@ -156,7 +156,9 @@ def remove_leftovers() -> None:
     for name in {found.name for hierarchy in _hierarchies() for found in hierarchy.glob(f"{_PREFIX}*")}:
         pid, start, _ = name.removeprefix(_PREFIX).split("-")
         if not Identity(int(pid), int(start)).alive():
-            _remove(name)
+            # In another pid namespace it may live, unseen from here.
+            with contextlib.suppress(TimeoutError):
+                _remove(name)
 
 
 def _remove(name: str) -> None:

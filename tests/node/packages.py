@@ -23,6 +23,9 @@ PROGRAMS: Final = {
 }
 """The package of every program, as Debian 12 has them."""
 
+_PATIENT: Final = ("-o", "DPkg::Lock::Timeout=300", "-o", "Acquire::Retries=5")
+"""Another apt may hold the lock; a mirror may fail once."""
+
 
 def missing(programs: Mapping[str, str] = PROGRAMS) -> list[str]:
     """Give the packages whose programs are not there."""
@@ -44,9 +47,10 @@ def install(programs: Mapping[str, str] = PROGRAMS) -> None:
         raise MachineError(f"missing: {', '.join(packages)}. Install them first: `{_command(packages)}` as root")
     sys.stderr.write(f"installing {', '.join(packages)}\n")
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    for arguments in (["update", "-qq"], ["install", "-qq", "-y", "--no-install-recommends", *packages]):
-        if subprocess.run(["apt-get", *arguments], env=environment, stdout=sys.stderr, check=False).returncode:
-            raise MachineError(f"`apt-get {' '.join(arguments)}` failed: its words are above")
+    for arguments in (["update"], ["install", "-y", "--no-install-recommends", *packages]):
+        command = ["apt-get", "-qq", *_PATIENT, *arguments]
+        if subprocess.run(command, env=environment, stdout=sys.stderr, check=False).returncode:
+            raise MachineError(f"`{' '.join(command)}` failed: its words are above")
 
 
 def _command(packages: list[str]) -> str:

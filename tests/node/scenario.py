@@ -16,8 +16,8 @@ async def guarded(cluster: NodeCluster, admin: Client, namespace: str) -> World:
     """Have a stand-in for a Gateway run under guard, its image taken for migrated; give its namespace."""
     found = World(admin, namespace, cluster)
     await gateway.deploy(admin, namespace)
-    await found.settled(gateway.NAME, 60)
-    await found.reaches("Complete", gateway.NAME, gateway.OLD, 60)
+    await found.settled(gateway.NAME, 180)
+    await found.reaches("Complete", gateway.NAME, gateway.OLD, 180)
     return found
 
 
@@ -35,7 +35,7 @@ async def upgraded(cluster: NodeCluster, world: World, folder: Path) -> None:
     assert await world.admin.text(log) == "the schema is up to date\n"
 
     await world.set_image(gateway.NAME, gateway.NEW)
-    await world.settled(gateway.NAME, 60)
+    await world.settled(gateway.NAME, 180)
     (pod,) = await world.pods(gateway.NAME)
     assert skips(pod)
     inside = await gateway.environment(pod)

@@ -6,12 +6,13 @@ from pathlib import Path
 import pytest
 
 from tests.controlplane.client import Client, until
-from tests.live.deployed import CHART, IMAGE, NAMESPACE, Deployed
+from tests.live.deployed import IMAGE, NAMESPACE, Deployed
 from tests.live.world import skips
 from tests.manifests.rendering import HELMS
 from tests.node import gateway, pods
 from tests.node.cluster import NodeCluster
 from tests.node.load import Load, answered
+from tests.node.patient import patient
 from tests.node.scenario import guarded, upgraded
 
 pytestmark = pytest.mark.timeout(900)
@@ -41,7 +42,8 @@ async def test_a_release_guards_moves_on_under_load_and_goes(
     tmp_path: Path,
     helm: str,
 ) -> None:
-    done = await deployed.helm(helm, "install", "schemagate", str(CHART), "--set", f"crd.keep=false,{IMAGE}")
+    chart = str(patient(tmp_path / "manifests") / "chart" / "schemagate")
+    done = await deployed.helm(helm, "install", "schemagate", chart, "--set", f"crd.keep=false,{IMAGE}")
     assert done.code == 0, done
     await pods.rolled_out(deployed)
     world = await guarded(cluster, admin, namespace)
@@ -56,7 +58,7 @@ async def test_a_release_guards_moves_on_under_load_and_goes(
         await until(lambda: answered(load, 20), what="verdicts before the upgrade")
         # Another setting of both: every pod is replaced.
         changed = ("--reuse-values", "--set", "settings.log_level=debug")
-        done = await deployed.helm(helm, "upgrade", "schemagate", str(CHART), *changed)
+        done = await deployed.helm(helm, "upgrade", "schemagate", chart, *changed)
         assert done.code == 0, done
         await pods.rolled_out(deployed)
         since = load.denied
@@ -70,5 +72,5 @@ async def test_a_release_guards_moves_on_under_load_and_goes(
     await deployed.keeps()
     # The Gateway runs on, and rolls out freely.
     await world.set_image(gateway.NAME, gateway.NEWER)
-    await world.settled(gateway.NAME, 60)
+    await world.settled(gateway.NAME, 180)
     assert not any(skips(pod) for pod in await world.pods(gateway.NAME))

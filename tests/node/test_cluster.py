@@ -43,6 +43,18 @@ async def ask(address: str, port: int) -> dict[str, Any]:
         return found
 
 
+async def answered(address: str, port: int) -> dict[str, Any]:
+    """Wait for an answer, and give it."""
+
+    async def found() -> dict[str, Any]:
+        try:
+            return await ask(address, port)
+        except (aiohttp.ClientError, TimeoutError):
+            return {}
+
+    return await until(found, what=f"{address}:{port} answers") or {}
+
+
 async def running(admin: Client, path: str) -> dict[str, Any]:
     """Wait until a pod is ready and give it."""
 
@@ -66,18 +78,15 @@ async def test_a_pod_answers_behind_a_service(
     service = await admin.post(f"{path}/services", {"metadata": {"name": "answer"}, "spec": spec})
     stored = await running(admin, f"{path}/pods/answer")
 
-    direct = await ask(stored["status"]["podIP"], PORT)
-
-    async def through() -> dict[str, Any]:
-        try:
-            return await ask(service["spec"]["clusterIP"], 80)
-        except (aiohttp.ClientError, TimeoutError):
-            return {}
-
-    assert await until(through, what="the Service leads to the pod") == direct
+    direct = await answered(stored["status"]["podIP"], PORT)
+    assert await answered(service["spec"]["clusterIP"], 80) == direct
     assert direct["host"] == "answer"
     assert direct["environment"]["SECOND"] == "1 $(UNDEFINED)"
-    assert "/asked" in await admin.text(f"{path}/pods/answer/log")
+
+    async def logged() -> bool:
+        return "/asked" in await admin.text(f"{path}/pods/answer/log")
+
+    await until(logged, what="what the pod wrote is in its log")
 
 
 async def test_kubectl_runs_a_command_in_a_pod(

@@ -147,7 +147,7 @@ class Fleet:
 async def answer(pod: Manifest) -> dict[str, Any]:
     """Ask a running pod who it is."""
     url = f"http://{pod['status']['podIP']}:{PORT}/"
-    timeout = aiohttp.ClientTimeout(total=10)
+    timeout = aiohttp.ClientTimeout(total=60)
     async with aiohttp.ClientSession(timeout=timeout) as session, session.get(url) as found:
         return dict(await found.json(content_type=None))
 
