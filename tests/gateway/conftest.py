@@ -55,7 +55,7 @@ class Fleet(Schema):
     def session(self, statement: str = "", after: str = "0") -> str:
         """Wait until a Gateway's session is in a statement with these words, or in none; give its number.
 
-        Those that began before the session ``after`` do not count: one whose Gateway was killed goes on for a while.
+        Those that began before the session ``after`` do not count: a killed Gateway's goes on for a while.
         """
         doing = f"INFO LIKE '%{statement}%'" if statement else "INFO IS NULL"
         mine = f"DB = '{self.name}' AND USER = '{USER}' AND ID > {after} AND {doing}"

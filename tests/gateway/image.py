@@ -5,9 +5,7 @@ import fcntl
 import hashlib
 import io
 import json
-import os
 import shutil
-import subprocess
 import sys
 import tarfile
 import tempfile
@@ -33,7 +31,7 @@ def archive() -> Path:
 def build() -> Path:
     """Build the images if they are missing, one process at a time on this machine; give where they lie.
 
-    The base is the one that the product's own build has made (`tests.node.product`).
+    The base is the product's own (`tests.node.product`).
     """
     path = _path()
     with (programs.home().parent / "lock").open("w") as lock:
@@ -54,6 +52,7 @@ def _path() -> Path:
 
 
 def _build(scratch: Path, path: Path) -> None:
+    product.make_base()
     context, single, fresh = scratch / "context", scratch / "single.tar", scratch / "images.tar"
     context.mkdir()
     shutil.copytree(programs.require() / "lib", context / "lib")
@@ -62,9 +61,11 @@ def _build(scratch: Path, path: Path) -> None:
     options = ["--pull-never", "--timestamp=0", f"--build-arg=BASE={product.BASE}", f"--build-arg=VERSION={OLD}"]
     if _AUTHORITIES.exists():
         options.append(f"--secret=id=authorities,src={_AUTHORITIES}")
-    _buildah("bud", *options, f"--file={programs.STANDIN / 'Dockerfile'}", f"--tag={NAMES[OLD]}", str(context))
-    _buildah("push", "--quiet", NAMES[OLD], f"docker-archive:{single}:{NAMES[OLD]}")
-    _buildah("rmi", NAMES[OLD])
+    product.buildah(
+        "bud", *options, f"--file={programs.STANDIN / 'Dockerfile'}", f"--tag={NAMES[OLD]}", str(context)
+    )
+    product.buildah("push", "--quiet", NAMES[OLD], f"docker-archive:{single}:{NAMES[OLD]}")
+    product.buildah("rmi", NAMES[OLD])
     _name_versions(single, fresh)
     fresh.rename(path)
 
@@ -104,21 +105,3 @@ def _add(archive: tarfile.TarFile, name: str, content: bytes) -> None:
     entry = tarfile.TarInfo(name)
     entry.size = len(content)
     archive.addfile(entry, io.BytesIO(content))
-
-
-def _buildah(*arguments: str) -> None:
-    """Run buildah on the store that holds the product's base."""
-    store = product.cache() / "storage"
-    options = (f"--root={store}", f"--runroot={store / 'run'}", "--storage-driver=overlay")
-    done = subprocess.run(
-        ["buildah", *options, *arguments],
-        env={**os.environ, "BUILDAH_ISOLATION": "chroot"},
-        capture_output=True,
-        text=True,
-        timeout=1200,
-        check=False,
-        stdin=subprocess.DEVNULL,
-    )
-    if done.returncode:
-        words = "\n".join((done.stdout + done.stderr).splitlines()[-30:])
-        raise programs.NotBuiltError(f"`buildah {arguments[0]} …` ended with {done.returncode}:\n{words}")

@@ -1,4 +1,4 @@
-"""The manifests with all the time for a verdict that Kubernetes allows: that this machine is busy is no failed call.
+"""The manifests with all the time for a verdict that Kubernetes allows: a busy machine is no failed call.
 
 How long a verdict may take is the product's promise, not this node's: two cores run the whole cluster here.
 """
@@ -15,7 +15,7 @@ SECONDS: Final = 30
 
 
 def patient(folder: Path) -> Path:
-    """Write the manifests, chart included, with that much time into a folder that is not there yet, and give it."""
+    """Write the manifests, chart included, with that much time into a folder that is not there yet; gives it."""
     shutil.copytree(MANIFESTS, folder)
     allow(folder)
     return folder

@@ -66,9 +66,7 @@ def build() -> Path:
 
 def build_from(source: Path, name: str) -> Path:
     """Build the image of a source tree if it is missing, one process at a time on this machine; give its path."""
-    cache().mkdir(parents=True, exist_ok=True)
-    with (cache() / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with _locked():
         path = path_of(source, name)
         if not path.exists():
             _make_base()
@@ -78,6 +76,21 @@ def build_from(source: Path, name: str) -> Path:
         for old in sorted(cache().glob("schemagate-*.tar"), key=lambda each: each.stat().st_mtime)[:-_KEPT]:
             old.unlink()
         return path
+
+
+def make_base() -> None:
+    """Make the base image unless it is there, one process at a time on this machine."""
+    with _locked():
+        _make_base()
+
+
+@contextmanager
+def _locked() -> Iterator[None]:
+    """Have the cache and buildah's store to oneself."""
+    cache().mkdir(parents=True, exist_ok=True)
+    with (cache() / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def _given() -> Path | None:
@@ -103,7 +116,10 @@ def _make_base() -> None:
     release = dict(line.split("=", 1) for line in shlex.split(Path("/etc/os-release").read_text()) if "=" in line)
     suite = release.get("VERSION_CODENAME", "")
     targets = ("Created-By: Packages", f"Codename: {suite}", "Component: main")
-    mirrors = _run("apt-get", "indextargets", "--format=$(REPO_URI)", *targets).split()
+    mirrors = _mirrors(*targets)
+    if not mirrors:  # an image of Debian has none of its lists
+        _run("apt-get", "-qq", "update")
+        mirrors = _mirrors(*targets)
     if not mirrors:
         raise NotBuiltError("the base image is made from this machine's Debian: apt names no archive of it")
     sys.stderr.write(f"making a base image from Debian {suite} (first run only, about 2 minutes)\n")
@@ -119,6 +135,10 @@ def _make_base() -> None:
         buildah("add", "--quiet", container, str(tar), "/")
         buildah("config", "--env=PATH=/usr/sbin:/usr/bin:/sbin:/bin", container)
         buildah("commit", "--quiet", "--rm", container, BASE)
+
+
+def _mirrors(*targets: str) -> list[str]:
+    return _run("apt-get", "indextargets", "--format=$(REPO_URI)", *targets).split()
 
 
 def _build(source: Path, name: str, path: Path) -> None:
