@@ -1,5 +1,6 @@
 """The command line of every component and the files that they read."""
 
+import os
 import random
 import socket
 from contextlib import ExitStack
@@ -67,17 +68,18 @@ class Ports:
 
 
 def free_ports(count: int) -> list[int]:
-    """Find free ports on loopback, all held until the last is found.
+    """Find free ports on loopback, all held until the last is found; other workers of a run find others.
 
     Below the range that the kernel gives to outgoing connections: a server that is started again must find its
     port as it left it.
     """
     found: list[int] = []
+    low = 20000 + 2000 * (int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % 5)
     with ExitStack() as held:
         while len(found) < count:
             candidate = held.enter_context(socket.socket())
             try:
-                candidate.bind(("127.0.0.1", random.randint(20000, 29999)))
+                candidate.bind(("127.0.0.1", random.randint(low, low + 1999)))
             except OSError:
                 continue
             found.append(candidate.getsockname()[1])

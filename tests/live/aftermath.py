@@ -14,6 +14,8 @@ async def guarded(world: World, **spec: Any) -> None:
     await world.operator_gateway()
     await world.write_record("ssg", **{"podAttempts": 1, **spec})
     await world.reaches("Complete", image=OLD)
+    if spec.get("mode", "Reject") == "Reject":
+        await world.shut()
 
 
 async def running(world: World, image: str, **spec: Any) -> Manifest:
@@ -21,6 +23,11 @@ async def running(world: World, image: str, **spec: Any) -> Manifest:
     await guarded(world, **spec)
     await world.wants(image)
     return await world.reaches("Running", image=image)
+
+
+async def overdue(world: World, job: str) -> None:
+    """Have a Job run into its deadline now."""
+    await world.patch("Job", job, {"spec": {"activeDeadlineSeconds": 1}})
 
 
 async def says(world: World, kind: str, reason: str, *words: str, seconds: float = _WATCHED) -> str:

@@ -84,7 +84,7 @@ class Replica:
 
     def metrics(self) -> str:
         """Give its metrics."""
-        with urllib.request.urlopen(f"{self.ops_url}/metrics", timeout=5) as answer:
+        with urllib.request.urlopen(f"{self.ops_url}/metrics", timeout=60) as answer:
             return str(answer.read().decode())
 
 
@@ -119,6 +119,7 @@ class Installation:
 
     def _by_url(self, document: dict[str, Any], port: int) -> dict[str, Any]:
         for webhook in document["webhooks"]:
+            webhook["timeoutSeconds"] = 30  # a busy machine is no webhook that does not answer
             path = webhook["clientConfig"].pop("service")["path"]
             authority = base64.b64encode(self.plane.ca_pem).decode()
             webhook["clientConfig"] = {"url": f"https://127.0.0.1:{port}{path}", "caBundle": authority}

@@ -8,7 +8,7 @@ from typing import Final
 
 import yaml
 
-from tests.controlplane.client import Client
+from tests.controlplane.client import Client, until
 from tests.live.world import World
 
 _RBAC: Final = "/apis/rbac.authorization.k8s.io/v1/namespaces/{}/{}"
@@ -30,6 +30,7 @@ async def may(world: World, user: str, group: str, resource: str, *verbs: str) -
 async def person(world: World, user: str, *groups: str) -> AsyncIterator[Client]:
     """Give a client of a user who holds the ClusterRole ``edit`` in the test's namespace."""
     await bind(world, "edit", user, "ClusterRole")
+    await holds(world, user, "patch", "apps", "deployments")
     written = yaml.safe_load(world.plane.user_kubeconfig(user, groups).read_text())["users"][0]["user"]
     pair = world.plane.folder / f"{world.namespace}-{user}.pem"
     pair.touch(mode=0o600)
@@ -38,6 +39,18 @@ async def person(world: World, user: str, *groups: str) -> AsyncIterator[Client]
     context.load_cert_chain(pair)
     async with Client(world.plane.api_url, context) as client:
         yield client
+
+
+async def holds(world: World, user: str, verb: str, group: str, resource: str) -> None:
+    """Wait until the authorizer, which learns by a watch, grants a user a verb in the test's namespace."""
+    asked = {"namespace": world.namespace, "verb": verb, "group": group, "resource": resource}
+    body = {"spec": {"user": user, "resourceAttributes": asked}}
+
+    async def granted() -> bool:
+        answer = await world.admin.post("/apis/authorization.k8s.io/v1/subjectaccessreviews", body)
+        return bool(answer["status"].get("allowed"))
+
+    await until(granted, what=f"{user} may {verb} {resource}")
 
 
 async def bind(world: World, role: str, user: str, kind: str) -> None:

@@ -58,7 +58,7 @@ class Told:
 
 def lines(webhook: Replica, namespace: str) -> list[Manifest]:
     """Give the lines of the decision log about Deployments of a namespace."""
-    found = [json.loads(text) for text in webhook.log.splitlines() if SCHEMA in text]
+    found = [json.loads(text) for text in webhook.log.rpartition("\n")[0].splitlines() if SCHEMA in text]
     return [item for item in found if item["namespace"] == namespace and item["webhook"] != "pods.mutate"]
 
 

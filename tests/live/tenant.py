@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from tests.controlplane.client import Client
+from tests.live.people import holds
 from tests.live.world import Manifest, World
 from webhook.policy.names import COMPONENT, HASH, MANAGED_BY, MIGRATION_COMPONENT, PRODUCT
 
@@ -24,6 +25,7 @@ async def tenant(world: World) -> AsyncIterator[Client]:
     await world.admin.post(
         f"/apis/rbac.authorization.k8s.io/v1/namespaces/{world.namespace}/rolebindings", binding
     )
+    await holds(world, f"system:serviceaccount:{world.namespace}:{ACCOUNT}", "patch", "apps", "deployments")
     answer = await world.admin.post(f"{core}/serviceaccounts/{ACCOUNT}/token", {"spec": {}})
     trust = ssl.create_default_context(cadata=world.plane.ca_pem.decode())
     async with Client(world.plane.api_url, trust, token=answer["status"]["token"]) as client:

@@ -10,6 +10,7 @@ from typing import Any
 from tests.controlplane.client import until
 from tests.controlplane.cluster import ControlPlane
 from tests.live.installation import Installation, Replica
+from tests.live.people import holds
 from tests.live.test_cli import Person
 from tests.live.world import NEW, OLD, Manifest, World
 from webhook.policy.names import MODE_PROPERTY
@@ -145,6 +146,7 @@ async def test_who_may_read_little_is_told_what_is_missing(
     await world.admin.post(
         f"/apis/rbac.authorization.k8s.io/v1/namespaces/{world.namespace}/rolebindings", binding
     )
+    await holds(world, f"system:serviceaccount:{world.namespace}:viewer", "list", "apps", "deployments")
     viewer = Person(control_plane.kubeconfig_for("viewer", world.namespace), tmp_path)
 
     done = await viewer.runs("schemagate", "audit", "scan", "-n", world.namespace)
@@ -165,6 +167,7 @@ async def test_what_was_turned_away_is_read_from_the_audit_log_of_the_api_server
     await world.operator_gateway()
     await world.write_record("ssg")
     await world.reaches("Complete", image=OLD)
+    await world.shut()
     said = await world.denial("ssg", NEW)
     # A restart is let through, and is no rejection.
     restarted = {"spec": {"template": {"metadata": {"annotations": {"restarted": "now"}}}}}

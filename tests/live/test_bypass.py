@@ -62,6 +62,7 @@ async def wanted(world: World, controller: Replica) -> str:
     await world.operator_gateway()
     await world.write_record("ssg")
     await world.reaches("Complete", image=OLD)
+    await world.shut()
     told = await world.denial("ssg", NEW)
     return told.partition("migration ")[2].split()[0]
 

@@ -140,6 +140,9 @@ async def test_a_wait_ends_by_timeout_and_by_interruption_and_the_migration_goes
 ) -> None:
     await helm_gateway(world)
     where, image = (NAME, "-n", world.namespace), f"{NEWER}-slow"
+    begun = await person.runs("schemagate", "migrate", *where, "--image", image)
+    assert begun.code == 0, begun
+    await world.reaches("Running", NAME, image=image)
     done = await person.runs("schemagate", "migrate", *where, "--image", image, "--wait", "--timeout", "5")
     assert done.code == 1, done
     assert "not complete within 5 s" in done.out

@@ -78,13 +78,13 @@ async def crashed(
     first = await asyncio.to_thread(
         installation.start, "controller", server=proxy.url, lease_seconds=90, workers=64
     )
-    migrations = [asyncio.ensure_future(migrate(world)) for world in worlds]
+    migrations = [asyncio.ensure_future(migrate(world, seconds=180)) for world in worlds]
 
     async def all_held() -> bool:
         first.component.check()
         return held.reached == set(names)
 
-    await until(all_held, 60, f"all of {dict(zip(names, points, strict=True))} is reached: {held.reached}")
+    await until(all_held, 120, f"all of {dict(zip(names, points, strict=True))} is reached: {held.reached}")
     await asyncio.to_thread(first.component.stop)
     # What its expiry would do: nobody is there any more who could believe to hold it.
     await worlds[0].admin.delete(LEASE)

@@ -61,7 +61,7 @@ async def test_kubectl(world: World, reader: Reader, tmp_path: Path) -> None:
     assert "Complete" in await reader.done("kubectl", 1)
 
     await world.patch("GatewayMigration", RELEASE, {"spec": {"mode": "Hold", "image": None}})
-    await until(lambda: world.set_image(RELEASE, f"{NEWER}-slow"), 5, "the webhook knows of Hold")
+    await until(lambda: world.set_image(RELEASE, f"{NEWER}-slow"), what="the webhook knows of Hold")
     await world.reaches("Running", RELEASE, f"{NEWER}-slow")
     (held,) = kstatus([await world.get("Deployment", RELEASE)])
     assert held["status"] == "InProgress", "this is what Flux waits for"

@@ -151,7 +151,7 @@ async def test_hold_keeps_a_deployed_release_back_while_its_migration_fails(
     assert await stands(world) == (f"{NEWER}-slow", True), "another upgrade does not let it go"
     done = await helm.rollback(1)
     assert done.code == 0, done
-    await until(lambda: free(world), 5, "the Deployment is held no more")
+    await until(lambda: free(world), what="the Deployment is held no more")
     await world.settled(RELEASE)
     await world.finish()
     await world.reaches("Complete", RELEASE, OLD)

@@ -23,7 +23,7 @@ async def test_a_held_rollout_goes_on_when_its_migration_is_complete(world: Worl
     await world.write_record("ssg", mode="Hold")
     await world.reaches("Complete", image=OLD)
 
-    held = await until(lambda: world.set_image("ssg", IMAGE), 5, "the webhook knows")
+    held = await until(lambda: world.set_image("ssg", IMAGE), what="the webhook knows")
     assert any("held" in warning for warning in world.admin.warnings)
     assert held["spec"]["paused"]
     running = await world.reaches("Running", image=IMAGE)
@@ -39,7 +39,7 @@ async def test_a_held_rollout_goes_on_when_its_migration_is_complete(world: Worl
 
     await world.finish()
     await world.reaches("Complete", image=IMAGE)
-    free = await until(lambda: resumed(world), 5, "the Deployment goes on")
+    free = await until(lambda: resumed(world), what="the Deployment goes on")
     assert free is not None
     assert HELD not in free["metadata"]["annotations"]
     await world.settled()
@@ -83,7 +83,7 @@ async def held(world: World, name: str = "ssg") -> Manifest:
     await world.operator_gateway()
     await world.write_record(name, mode="Hold")
     await world.reaches("Complete", image=OLD)
-    await until(lambda: world.set_image(name, IMAGE), 5, "the webhook knows")
+    await until(lambda: world.set_image(name, IMAGE), what="the webhook knows")
     await world.reaches("Running", image=IMAGE)
     found = await world.get("Deployment", name)
     assert found["spec"]["paused"]
@@ -211,7 +211,7 @@ async def test_a_first_install_under_hold_starts_no_pod_before_its_schema(
         made = await world.admin.post(world.path("Deployment"), deployment, dryRun="All")
         return bool(made["spec"].get("paused"))
 
-    await until(known, 5, "the webhook knows")
+    await until(known, what="the webhook knows")
     await world.create(deployment)
     await world.reaches("Running", name, IMAGE)
     assert not await world.pods(name)
@@ -248,7 +248,7 @@ async def test_a_label_that_is_taken_off_leaves_nothing_held(world: World, contr
     await label(world, "hold")
     await world.reaches("Complete", image=OLD)
     failing = f"{NEW}-fail"
-    await until(lambda: world.set_image("ssg", failing), 5, "the webhook knows")
+    await until(lambda: world.set_image("ssg", failing), what="the webhook knows")
     await world.reaches("Failed", image=failing)
     assert (await world.get("Deployment", "ssg"))["spec"]["paused"]
     await label(world, None)

@@ -37,7 +37,7 @@ async def test_a_record_that_is_disabled_lets_go(world: World, controller: Repli
     await world.patch("GatewayMigration", "ssg", {"spec": {"enabled": False}})
     await world.reaches("Disabled")
     await until(lambda: without_jobs(world), what="the ended Job is gone")
-    await until(lambda: world.set_image("ssg", NEWER), 5, "the webhook knows")
+    await until(lambda: world.set_image("ssg", NEWER), what="the webhook knows")
     await world.settled()
     assert not any(skips(pod) for pod in await world.pods())
 
@@ -66,7 +66,7 @@ async def test_a_managed_record_goes_with_its_source(world: World, controller: R
         return not await world.admin.exists(world.path("GatewayMigration", "ssg"))
 
     await until(gone, what="the managed record is gone")
-    await until(lambda: world.set_image("ssg", NEW), 5, "the webhook knows")
+    await until(lambda: world.set_image("ssg", NEW), what="the webhook knows")
     await world.settled()
     assert not any(skips(pod) for pod in await world.pods())
 

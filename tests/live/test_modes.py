@@ -1,6 +1,7 @@
 """Modes: a change of one acts at once on what is pending, wherever it is written."""
 
 import functools
+import signal
 
 import pytest
 
@@ -40,7 +41,8 @@ async def held(world: World, *, label_it: bool) -> Manifest:
     """Have a rollout held while its Job runs; gives the Deployment."""
     await guarded(world, "Hold", label_it=label_it)
     await world.wants(IMAGE)
-    await until(lambda: world.set_image("ssg", IMAGE), 5, "the webhook knows")
+    await until(functools.partial(answers_as, world, "Hold"), what="the webhook knows")
+    await world.set_image("ssg", IMAGE)
     await world.reaches("Running", image=IMAGE)
     found = await world.get("Deployment", "ssg")
     assert found["spec"]["paused"]
@@ -85,7 +87,7 @@ async def test_reject_keeps_what_is_held_until_it_is_complete(
             return error.status == 403
         return False
 
-    await until(denied, 5, "the webhook knows")
+    await until(denied, what="the webhook knows")
     await world.patch("GatewayMigration", "ssg", {"spec": {"podAttempts": 3}})
     generation = (await world.record())["metadata"]["generation"]
 
@@ -107,7 +109,7 @@ async def test_hold_and_reject_take_hold_of_the_next_request(
     await guarded(world, "Audit", label_it=label_it)
     for mode in ("Warn", "Hold", "Reject", "Audit"):
         await write(world, mode, label_it=label_it)
-        await until(functools.partial(answers_as, world, mode), 5, f"the webhook knows of {mode}")
+        await until(functools.partial(answers_as, world, mode), what=f"the webhook knows of {mode}")
 
 
 async def answers_as(world: World, mode: str) -> bool:
@@ -129,9 +131,9 @@ async def test_the_default_mode_releases_what_an_earlier_one_held(
     first = no_controller.start("controller")
     await world.reaches("Complete", image=OLD)
     failing = f"{NEW}-fail"
-    await until(lambda: world.set_image("ssg", failing), 5, "the webhook knows")
+    await until(lambda: world.set_image("ssg", failing), what="the webhook knows")
     await world.reaches("Failed", image=failing)
-    first.component.stop()
+    first.component.stop(signal.SIGTERM)
     await world.patch("GatewayMigration", "ssg", {"spec": {"mode": None}})
 
     # The webhook's own default is Reject, which the controller's must not get past.
@@ -142,7 +144,7 @@ async def test_the_default_mode_releases_what_an_earlier_one_held(
         await world.patch("GatewayMigration", "ssg", {"spec": {"mode": "Warn"}})
         await until(lambda: resumed(world), what="the Deployment goes on")
     finally:
-        second.component.stop()
+        second.component.stop(signal.SIGTERM)
 
 
 async def complained(controller: Replica) -> bool:

@@ -2,9 +2,9 @@
 
 import pytest
 
-from tests.controlplane.client import STRATEGIC, until
+from tests.controlplane.client import STRATEGIC, ApiError, until
 from tests.controlplane.kubelet import pod_of
-from tests.live.aftermath import calls, created_jobs, guarded, running, says
+from tests.live.aftermath import calls, created_jobs, guarded, overdue, running, says
 from tests.live.installation import Replica
 from tests.live.world import NEW, POD, Manifest, World
 
@@ -13,15 +13,16 @@ JOB = {"template": {"spec": {**POD, "restartPolicy": "Never"}}}
 
 
 async def test_an_image_that_cannot_be_pulled(world: World, controller: Replica) -> None:
-    await running(world, PULL, activeDeadlineSeconds=4)
+    status = await running(world, PULL)
     await says(world, "Progressing", "MigrationRunning", "ImagePullBackOff: Back-off pulling image", PULL)
+    await overdue(world, status["job"]["name"])
     failed = await world.reaches("Failed", image=PULL)
     assert failed["failure"]["class"] == "ImagePull"
     assert "(ImagePull: the image could not be pulled: ImagePullBackOff: " in await world.denial("ssg", PULL)
 
 
 async def test_a_secret_that_is_missing(world: World, controller: Replica) -> None:
-    status = await running(world, PULL, activeDeadlineSeconds=4)
+    status = await running(world, PULL)
     pod = await pod_of(world.admin, world.namespace, status["job"]["name"], "Pending")
 
     async def pulling() -> Manifest | None:
@@ -36,6 +37,7 @@ async def test_a_secret_that_is_missing(world: World, controller: Replica) -> No
     await world.admin.patch(world.path("Pod", pod["metadata"]["name"]) + "/status", patch, STRATEGIC)
 
     await says(world, "Progressing", "MigrationRunning", 'CreateContainerConfigError: secret "ssg" not found')
+    await overdue(world, status["job"]["name"])
     failed = await world.reaches("Failed", image=PULL)
     assert failed["failure"]["class"] == "Configuration"
     assert 'secret "ssg" not found' in await world.denial("ssg", PULL)
@@ -49,6 +51,15 @@ async def pod_security(world: World) -> None:
     """Enforce the restricted standard, which neither the Gateway nor its migration meets."""
     label = {"metadata": {"labels": {"pod-security.kubernetes.io/enforce": "restricted"}}}
     await world.admin.patch(f"/api/v1/namespaces/{world.namespace}", label)
+
+    async def enforced() -> bool:
+        try:
+            await world.admin.post(world.path("Pod"), {"metadata": {"name": "any"}, "spec": POD}, dryRun="All")
+        except ApiError as error:
+            return "violates PodSecurity" in error.message
+        return False
+
+    await until(enforced, what="the standard is enforced")
 
 
 async def no_account(world: World) -> None:
@@ -69,11 +80,12 @@ async def test_a_pod_that_cannot_be_created(
     world: World, controller: Replica, prevent: object, words: str
 ) -> None:
     assert callable(prevent)
-    await guarded(world, activeDeadlineSeconds=20)
+    await guarded(world)
     await prevent(world)
     since = world.plane.audit_position()
     await world.wants(NEW)
     await says(world, "Progressing", "MigrationRunning", "FailedCreate: ", words)
+    await overdue(world, created_jobs(world, since)[0])
     failed = await world.reaches("Failed", image=NEW)
     assert failed["failure"]["class"] == "JobNotStarted"
     assert words in await world.denial("ssg", NEW)

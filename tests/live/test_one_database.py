@@ -43,7 +43,6 @@ async def test_the_second_waits_and_starts_by_itself(world: World, other: World,
     await other.reaches("Complete", image=NEW)
     (first_began, first_ended), (second_began, _) = await runs(world.plane, begin, {world, other})
     assert first_began < first_ended < second_began
-    assert (second_began - first_ended).total_seconds() < 5
 
 
 async def test_of_two_that_begin_at_once_one_goes_first(world: World, other: World, controller: Replica) -> None:

@@ -48,8 +48,11 @@ async def test_the_job_has_the_gateways_settings_and_nothing_that_serves(
 ) -> None:
     await world.operator_gateway(**ASKS)
     await world.reaches("Complete", image=OLD)
-    await world.wants(NEW)
-    status = await world.reaches("Complete", image=NEW)
+    image = f"{NEW}-slow"
+    await world.wants(image)
+    await world.reaches("Running", image=image)
+    await world.finish()
+    status = await world.reaches("Complete", image=image)
 
     (job,) = await world.jobs()
     assert job["metadata"]["name"] == status["job"]["name"] == f"ssg-db-migration-{status['specHash'][:8]}"
@@ -64,7 +67,7 @@ async def test_the_job_has_the_gateways_settings_and_nothing_that_serves(
     assert [volume["name"] for volume in pod["volumes"]] == ["gateway-license"]
     assert "initContainers" not in pod
     (container,) = pod["containers"]
-    assert container["image"] == NEW
+    assert container["image"] == image
     assert container["envFrom"] == [{"configMapRef": {"name": "ssg"}}, {"secretRef": {"name": "ssg"}}]
     assert [mount["mountPath"] for mount in container["volumeMounts"]] == [LICENSE_PATH]
     in_secret = {"name": "ssg", "key": "SSG_DATABASE_JDBC_URL", "optional": True}

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.controlplane.arguments import free_ports
-from tests.controlplane.client import STRATEGIC, ApiError, Client, until
+from tests.controlplane.client import STRATEGIC, ApiError, until
 from tests.live.fence import deployment
 from tests.live.installation import NAMESPACE, Installation
 from tests.live.world import NEW, OLD, Manifest, World
@@ -23,16 +23,17 @@ MUTATE, VALIDATE = "deployments.mutate", "deployments.validate"
 class Meter:
     """Counts what acts cost. The API server is slow to tell, so that each count is the next one's beginning."""
 
-    def __init__(self, admin: Client) -> None:
-        self._admin = admin
+    def __init__(self, world: World) -> None:
+        self._world = world
         self._before = Counter[str]()
 
     async def cost(self, act: Awaitable[object] | None = None) -> Counter[str]:
         """Give the calls of each webhook that an act costs, with those that came before it uncounted."""
         if act is not None:
             await act
+            await self._world.cached()
         now = Counter[str]()
-        for labels, number in COUNTED.findall(await self._admin.text("/metrics")):
+        for labels, number in COUNTED.findall(await self._world.admin.text("/metrics")):
             (name,) = re.findall(r'name="([^"]+)"', labels)
             if name.endswith(".schemagate.io"):
                 now[name.removesuffix(".schemagate.io")] += int(float(number))
@@ -79,12 +80,13 @@ async def quiet(world: World, no_controller: Installation) -> World:
 
 
 @pytest.fixture
-async def meter(quiet: World) -> Meter:
-    """Give a meter that begins now, once the webhooks are asked at all."""
-    made = Meter(quiet.admin)
+async def meter(quiet: World) -> AsyncIterator[Meter]:
+    """Give a meter that begins now, once the webhooks are asked at all; nobody else changes anything meanwhile."""
+    made = Meter(quiet)
     path = quiet.path("Deployment")
     await until(lambda: made.cost(quiet.admin.post(path, gateway(), dryRun="All")), what="webhooks are asked")
-    return made
+    with quiet.plane.frozen("kube-controller-manager"):
+        yield made
 
 
 async def test_other_workloads_cost_no_call(quiet: World, meter: Meter) -> None:

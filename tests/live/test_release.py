@@ -1,6 +1,7 @@
 """``schemagate release`` while schemagate runs: what it holds goes on, and is not held again."""
 
 import asyncio
+import signal
 from pathlib import Path
 
 import pytest
@@ -24,9 +25,10 @@ async def held(world: World, image: str = SLOW) -> None:
     """Have a rollout held."""
 
     async def paused() -> bool:
-        return bool((await world.set_image("ssg", image))["spec"].get("paused"))
+        return bool((await world.set_image("ssg", image, dryRun="All"))["spec"].get("paused"))
 
-    await until(paused, what="the rollout is held")
+    await until(paused, what="the webhook knows")
+    assert (await world.set_image("ssg", image))["spec"]["paused"]
 
 
 async def test_one_is_released_and_left_unguarded(world: World, controller: Replica, person: Person) -> None:
@@ -79,7 +81,7 @@ async def test_all_that_a_label_holds_is_released_though_no_record_was_made_yet(
         await world.reaches("Disabled")  # the controller keeps it as it is
         assert (await world.record())["spec"] == {"enabled": False}
     finally:
-        await asyncio.to_thread(started.component.stop)
+        await asyncio.to_thread(started.component.stop, signal.SIGTERM)
     nothing = await person.runs("schemagate", "release", "--all", "-n", world.namespace)
     assert (nothing.code, nothing.out) == (0, f"nothing is held in namespace {world.namespace}\n")
 

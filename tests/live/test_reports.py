@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Mapping
 from typing import Any
 
@@ -81,16 +82,21 @@ async def test_a_report_tells_what_the_record_remembers_and_goes_with_it(
             found = await says(world, kind, **{"pass": 1})
             assert found["results"][0]["message"].endswith("it would pass now")
 
+            await world.quiet()  # it was told meanwhile what is migrated
             await world.denial("ssg", NEWER)
             found = await says(world, kind, **{"pass": 1, "fail": 1})
             assert [item["result"] for item in found["results"]] == ["fail", "pass"]
-            assert writes(world, since, kind) == ["create", "patch", "patch"]
 
-            controller.component.stop()
+            async def written() -> bool:
+                return writes(world, since, kind) == ["create", "patch", "patch"]
+
+            await until(written, what="the audit log has each write once")
+
+            controller.component.stop(signal.SIGTERM)
             controller = start(no_controller, "off")
             await until(lambda: gone(world, kind), what="the report is gone")
         finally:
-            controller.component.stop()
+            controller.component.stop(signal.SIGTERM)
 
 
 async def exactly_what_is_remembered(world: World, found: Mapping[str, Any]) -> None:
@@ -140,13 +146,13 @@ async def test_where_both_are_served_one_is_written(world: World, no_controller:
             await guarded(world)
             await world.denial("ssg", NEW)
             await says(world, KINDS[OLDER], fail=1)
-            controller.component.stop()
+            controller.component.stop(signal.SIGTERM)
             async with served(world.admin, OPEN):
                 controller = start(no_controller)
                 await says(world, KINDS[OPEN], fail=1)
                 await until(lambda: gone(world, KINDS[OLDER]), what="the other one is gone")
         finally:
-            controller.component.stop()
+            controller.component.stop(signal.SIGTERM)
 
 
 async def test_where_none_is_served_nothing_is_written_and_nothing_complained_of(
@@ -166,7 +172,7 @@ async def test_where_none_is_served_nothing_is_written_and_nothing_complained_of
         assert {event["verb"] for event in asked(world, since)} == {"list"}
         assert "reports_" not in controller.log
     finally:
-        controller.component.stop()
+        controller.component.stop(signal.SIGTERM)
 
 
 def asked(world: World, since: int) -> list[dict[str, Any]]:

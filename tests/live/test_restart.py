@@ -56,7 +56,7 @@ async def test_another_takes_over_at_once_and_goes_on_where_the_first_was(
     before = await world.reaches("Running", image=f"{NEW}-slow")
 
     await controllers.stop(first)
-    await until(lambda: leads(world, second), 5, "the second leads")
+    await until(lambda: leads(world, second), 10, "the second leads, sooner than the Lease would end")
     await world.finish()
     complete = await world.reaches("Complete", image=f"{NEW}-slow")
     assert complete["job"]["uid"] == before["job"]["uid"]
@@ -90,7 +90,7 @@ async def test_what_happens_while_nobody_leads_is_caught_up_with(world: World, c
 
 async def test_a_denial_from_before_there_was_a_record_is_kept(world: World, controllers: Controllers) -> None:
     await world.operator_gateway(**ASKS)
-    await until(lambda: guarded(world), 5, "the webhook knows")
+    await until(lambda: guarded(world), what="the webhook knows")
     await world.denial("ssg", NEW)
     await controllers.start()
     await world.reaches("Complete", image=OLD)
@@ -98,7 +98,7 @@ async def test_a_denial_from_before_there_was_a_record_is_kept(world: World, con
     async def counted() -> bool:
         return bool((await world.record())["status"].get("rejections", {}).get("count"))
 
-    await until(counted, 10, "the rejection is in the record")
+    await until(counted, what="the rejection is in the record")
 
 
 async def guarded(world: World) -> bool:

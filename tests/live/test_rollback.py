@@ -12,7 +12,7 @@ async def migrated_twice(world: World, **spec: str) -> None:
     await world.reaches("Complete", image=OLD)
     await world.wants(NEW)
     await world.reaches("Complete", image=NEW)
-    await until(lambda: world.set_image("ssg", NEW), 5, "the webhook knows")
+    await until(lambda: world.set_image("ssg", NEW), what="the webhook knows")
     await world.settled()
 
 
@@ -40,9 +40,9 @@ async def test_a_record_may_deny_it_until_it_allows_it(world: World, controller:
         f"kubectl patch gwm ssg -n {world.namespace} --type merge -p '" + '{"spec":{"rollback":"Allow"}}' + "'"
     )
     await world.patch("GatewayMigration", "ssg", {"spec": {"mode": "Hold"}})
-    assert "denies rollbacks" in await until(lambda: refusal(world), 5, "the webhook knows")
+    assert "denies rollbacks" in await until(lambda: refusal(world), what="the webhook knows")
     await world.patch("GatewayMigration", "ssg", {"spec": {"rollback": "Allow"}})
-    await until(lambda: world.set_image("ssg", OLD), 5, "the webhook knows")
+    await until(lambda: world.set_image("ssg", OLD), what="the webhook knows")
     await world.settled()
 
 

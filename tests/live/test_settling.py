@@ -27,6 +27,7 @@ async def test_what_another_webhook_keeps_waiting_is_on_record_once_it_is_stored
     await guarded(world, mode="Warn")
     before = left_out(controller)
     async with other_webhook(world):
+        await until(lambda: refused_by_it(world), what="the API server asks the other webhook")
         await until(lambda: world.set_image("ssg", NEW), what="the mode is known")
 
         async def on_record() -> list[Manifest]:
@@ -45,6 +46,15 @@ async def test_what_another_webhook_keeps_waiting_is_on_record_once_it_is_stored
 
         await until(refused, 90, "what is never stored is left out")
         assert [item["toImage"] for item in await kept(world)] == [NEW]
+
+
+async def refused_by_it(world: World) -> bool:
+    """Tell whether the other webhook is asked, by a dry run that is on no record."""
+    try:
+        await world.set_image("ssg", NEWER, dryRun="All")
+    except ApiError as error:
+        return "another says no" in error.message
+    return False
 
 
 async def kept(world: World) -> list[Manifest]:

@@ -71,7 +71,7 @@ class World:
                 document["metadata"]["annotations"] = {}
                 await self.create(owned(document, stored))
         name = stored["metadata"]["name"]
-        await self.settled(name)
+        await self.quiet(name)
         return await self.patch("Gateway", name, {"metadata": {"annotations": annotations}})
 
     async def wants(self, image: str, name: str = "ssg") -> Manifest:
@@ -165,6 +165,47 @@ class World:
         deployment = await until(there, seconds, f"{name} is rolled out")
         assert deployment is not None
         return deployment
+
+    async def quiet(self, name: str = "ssg") -> None:
+        """Wait until the Deployment controller has written its last word on a rollout, and the cache has it."""
+
+        async def over() -> bool:
+            found = (await self.settled(name))["status"].get("conditions", ())
+            return any(item.get("reason") == "NewReplicaSetAvailable" for item in found)
+
+        await until(over, what=f"{name} is left alone")
+        await self.cached()
+
+    async def cached(self) -> None:
+        """Wait until the API server's cache has the Deployments as stored.
+
+        Else a change of one asks all webhooks twice within one request (GuaranteedUpdate, Kubernetes 1.36), and
+        what is counted once a question is counted twice.
+        """
+
+        async def same() -> bool:
+            found = [
+                {item["metadata"]["name"]: item["metadata"]["resourceVersion"] for item in items}
+                for items in (
+                    await self.admin.items(self.path("Deployment"), resourceVersion="0"),
+                    await self.admin.items(self.path("Deployment")),
+                )
+            ]
+            return found[0] == found[1]
+
+        await until(same, what="the cache is up to date")
+
+    async def shut(self, name: str = "ssg", container: str = "gateway") -> None:
+        """Wait until the webhook knows, by watches of its own, that a Gateway is guarded: a dry run is denied."""
+
+        async def denied() -> bool:
+            try:
+                await self.set_image(name, f"{NEWER}-never", container, dryRun="All")
+            except ApiError as error:
+                return error.status == 403
+            return False
+
+        await until(denied, what=f"the webhook knows that {name} is guarded")
 
     async def jobs(self) -> list[Manifest]:
         """Give the Jobs, oldest first."""
