@@ -164,6 +164,16 @@ def test_a_server_that_hangs_is_not_waited_for_long(rig: Rig) -> None:
     assert rig.dropped == 1
 
 
+def test_what_is_in_hand_when_the_work_ends_is_counted_as_lost(rig: Rig) -> None:
+    rig.server.hanging = True
+    rig.record()
+    rig.world.advance(1)
+    rig.task.cancel()
+    rig.world.advance(1)
+    assert rig.task.cancelled()
+    assert (len(rig.server.sent), rig.dropped) == (1, 1)
+
+
 def test_the_queue_is_bounded(rig: Rig) -> None:
     for number in range(QUEUE_LIMIT + 50):
         rig.record(name=f"ssg-{number}")

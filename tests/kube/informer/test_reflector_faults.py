@@ -112,6 +112,19 @@ async def test_silence_opens_the_watch_again(tmp_path: Path) -> None:
     assert api.asked[2].query["resourceVersion"] == "10"
 
 
+async def test_a_watch_that_lasted_and_ended_well_is_opened_again_at_once(tmp_path: Path) -> None:
+    """Every watch ends some time: what changes meanwhile is known the sooner."""
+    good = stream(event("ADDED", item("a", 11)), after="end")
+    async with following(tmp_path, None, [good, good, html(502), silent()], replace(PACE, settled=0)) as (
+        api,
+        _,
+        _,
+        waits,
+    ):
+        await api.until(watches=4)
+    assert waits.seconds == pytest.approx([0.3])
+
+
 async def test_a_server_that_hangs_is_left(tmp_path: Path) -> None:
     pace = replace(PACE, page=0.05, connect=0.05)
     async with following(tmp_path, [hanging(), listed()], [hanging(), silent()], pace) as (api, reflector, _, _):

@@ -181,6 +181,9 @@ class EventRecorder:
             async with asyncio.timeout(2 * REQUEST_SECONDS):
                 if not (story.event and await self._count_up(story)):
                     await self._create(story)
+        except asyncio.CancelledError:
+            self._dropped(news)
+            raise
         except Exception:  # noqa: BLE001 # lost, whatever it was; nobody waits for an Event
             self._dropped(news)
 

@@ -179,7 +179,10 @@ class Reflector(Cache[T]):
             self._relists.reset()
         if settled or self.events > events:
             self._retries.reset()
-        return self._retries.next() if failure is None else self._failed(failure)
+        if failure is not None:
+            return self._failed(failure)
+        # Every watch ends some time; what changes until the next one is open is not known yet.
+        return 0.0 if settled else self._retries.next()
 
     async def _follow(self) -> None:
         seconds, started = int(self._pace.jitter(240, 300)), self._pace.clock()
