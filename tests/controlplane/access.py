@@ -60,7 +60,7 @@ class Access:
         return self._pki.server(name, dns_names or ("localhost",))
 
     def kubeconfig_for(
-        self, service_account: str, namespace: str, *, server: str | None = None, seconds: int = 3600
+        self, service_account: str, namespace: str, *, server: str | None = None, seconds: int = 12 * 3600
     ) -> Path:
         """Ask for a token of a service account and write a kubeconfig with it, through `server` if given."""
         answer = self.request(

@@ -44,6 +44,13 @@ async def test_a_gateway_that_asks_for_a_job_tells_of_a_newer_schema(tmp_path: P
         assert kind.mirrors
 
 
+async def test_a_schema_that_takes_long_to_be_published_is_found_all_the_same(tmp_path: Path) -> None:
+    async with followed(tmp_path, *[STOCK] * 8, NEWER) as (_, kind, changed):
+        kind.seen(ASKS)
+        await asyncio.wait_for(changed.wait(), 10)
+        assert kind.mirrors
+
+
 @pytest.mark.parametrize("gateway", [Gateway(), view(Gateway, {"spec": {"app": {"image": "gateway:11.3.0"}}})])
 async def test_a_gateway_as_any_other_is_no_reason_to_look(tmp_path: Path, gateway: Gateway) -> None:
     async with followed(tmp_path, STOCK) as (api, kind, _):

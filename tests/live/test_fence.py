@@ -20,6 +20,7 @@ from tests.live.fence import (
     job,
 )
 from tests.live.installation import NAMESPACE, Installation, Replica, manifests, path_of
+from tests.live.people import holds
 from tests.live.world import NEW, World
 from webhook.policy.names import HELD, LICENSE_PATH, RECORD_API_VERSION
 
@@ -37,6 +38,8 @@ async def account(world: World, installation: Installation) -> AsyncIterator[Cli
             "subjects": [{"kind": "ServiceAccount", "name": "schemagate-controller", "namespace": NAMESPACE}],
         },
     )
+    # What the product's own role does not grant tells that the binding is known.
+    await holds(world, f"system:serviceaccount:{NAMESPACE}:schemagate-controller", "patch", "batch", "jobs")
     async with installation.client("schemagate-controller") as client:
         yield client
 

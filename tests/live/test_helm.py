@@ -23,6 +23,7 @@ async def test_an_upgrade_waits_until_its_image_was_announced_and_migrated(
     await world.settled(NAME)
     await world.write_record(NAME)
     await world.reaches("Complete", NAME, OLD)
+    await world.shut(NAME)
 
     told = await world.denial(NAME, f"{NEW}-slow")
     assert "has not run" in told

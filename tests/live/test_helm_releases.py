@@ -13,7 +13,7 @@ from tests.live.world import NEW, NEWER, OLD, Manifest, World, skips
 from webhook.policy.names import HELD
 
 pytestmark = [pytest.mark.timeout(300), pytest.mark.parametrize("program", ["helm", "helm4"])]
-WAIT = ("--wait", "--timeout", "40s")
+WAIT = ("--wait", "--timeout", "120s")
 HELD_BACK = "rollout held (paused) until migration"
 
 

@@ -1,5 +1,6 @@
 """Texts that requests choose are shown safely, and bounded, wherever they come out."""
 
+import asyncio
 import io
 import json
 from collections.abc import AsyncIterator, Iterator, Mapping
@@ -148,7 +149,7 @@ async def test_what_is_hostile_is_shown_safely_and_bounded(
         assert not bad, (sink, bad[:3])
         assert "\nFAKE line" not in text
     assert "\r" not in "".join(text for command, text in printed.items() if "csv" not in command)
-    assert webhook.ready()
+    await until(lambda: asyncio.to_thread(webhook.ready), what="the webhook is ready")
 
 
 def texts(value: Any) -> Iterator[str]:

@@ -19,6 +19,7 @@ async def known(world: World, controller: Replica) -> World:
     await world.operator_gateway()
     await world.write_record("ssg")
     await world.reaches("Complete", image=OLD)
+    await world.shut()
     await hide(world)
     return world
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import copy
+import signal
 import ssl
 import time
 
@@ -56,7 +57,7 @@ async def test_a_storm_is_counted_to_the_last_and_makes_few_writes(
 
         assert len(await until(events)) == 1
     finally:
-        controller.component.stop()
+        controller.component.stop(signal.SIGTERM)
 
 
 async def storm(world: World) -> None:

@@ -48,6 +48,7 @@ async def test_a_namespace_governs_what_asks_for_nothing(world: World, controlle
     label = {"metadata": {"labels": {ENFORCE: "reject"}}}
     await world.admin.patch(f"/api/v1/namespaces/{world.namespace}", label)
     await world.reaches("Complete", image=OLD)
+    await world.shut()
     await world.denial("ssg", NEW)
     await world.wants(NEW)
     await world.reaches("Complete", image=NEW)
@@ -59,6 +60,7 @@ async def test_a_namespace_governs_what_asks_for_nothing(world: World, controlle
 async def test_a_managed_record_goes_with_its_source(world: World, controller: Replica) -> None:
     await world.operator_gateway(**ASKS)
     await world.reaches("Complete", image=OLD)
+    await world.shut()
     await world.denial("ssg", NEW)
     await world.patch("Gateway", "ssg", {"metadata": {"annotations": {MIGRATION_JOB: None}}})
 

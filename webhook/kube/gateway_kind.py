@@ -10,8 +10,8 @@ from webhook.kube.api.client import Client
 from webhook.kube.resources import GATEWAYS
 from webhook.policy.gateway_resource import Gateway
 
-_LOOKS = 5
-"""How often to look for a schema that a Gateway says is there: it is published a moment after objects are kept."""
+_LONGEST = 60.0
+"""Seconds between two looks at most for a schema that a Gateway says is there: it is published after a while."""
 
 
 class GatewayKind:
@@ -34,16 +34,17 @@ class GatewayKind:
         self.mirrors = False
 
     async def follow(self, changed: Callable[[], None]) -> None:
-        """Look again, for ever, whenever a Gateway surprises; ``changed`` is told when there is room by then."""
+        """Look again, ever less often, once a Gateway surprises; ``changed`` is told once there is room."""
         while True:
             await self._surprised.wait()
-            for _ in range(_LOOKS):
+            pause = self._pause
+            await self.look()
+            while not self.mirrors:
+                await asyncio.sleep(pause)
+                pause = min(2 * pause, _LONGEST)
                 await self.look()
-                if self.mirrors:
-                    changed()
-                    break
-                await asyncio.sleep(self._pause)
             self._surprised.clear()
+            changed()
 
     async def look(self) -> None:
         """Look at the schema; a server that cannot be asked, or publishes none, changes nothing.
