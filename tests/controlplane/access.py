@@ -94,7 +94,7 @@ class Access:
         user_entry = _certificate(self._pki.client(name, user, groups))
         return self._write(self.folder / f"{name}.kubeconfig", self.api_url, user_entry)
 
-    def request(self, method: str, path: str, body: object = None, *, seconds: float = 10) -> Any:
+    def request(self, method: str, path: str, body: object = None, *, seconds: float = 60) -> Any:
         """Send one request as administrator, a merge patch for PATCH, and give the decoded answer."""
         kind = "application/merge-patch+json" if method == "PATCH" else "application/json"
         data = None if body is None else json.dumps(body).encode()

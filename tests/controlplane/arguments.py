@@ -67,6 +67,9 @@ class Ports:
         return cls(*free_ports(4))
 
 
+_GIVEN: Final[set[int]] = set()
+
+
 def free_ports(count: int) -> list[int]:
     """Find free ports on loopback, all held until the last is found; other workers of a run find others.
 
@@ -77,12 +80,16 @@ def free_ports(count: int) -> list[int]:
     low = 20000 + 2000 * (int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % 5)
     with ExitStack() as held:
         while len(found) < count:
+            port = random.randint(low, low + 1999)
+            if port in _GIVEN:  # whoever was given it may not have bound it yet
+                continue
             candidate = held.enter_context(socket.socket())
             try:
-                candidate.bind(("127.0.0.1", random.randint(low, low + 1999)))
+                candidate.bind(("127.0.0.1", port))
             except OSError:
                 continue
-            found.append(candidate.getsockname()[1])
+            found.append(port)
+            _GIVEN.add(port)
     return found
 
 

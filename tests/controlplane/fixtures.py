@@ -42,6 +42,6 @@ async def namespace(admin: Client) -> AsyncIterator[str]:
     name = f"test-{next(_NUMBERS)}"
     path = f"/api/v1/namespaces/{name}"
     await admin.post("/api/v1/namespaces", {"metadata": {"name": name}})
-    await until(lambda: admin.exists(f"{path}/serviceaccounts/default"), what="the default service account")
+    await until(lambda: admin.exists(f"{path}/serviceaccounts/default"), 120, "the default service account")
     yield name
     await admin.delete(path)

@@ -134,7 +134,7 @@ async def test_the_controller_manager_can_stand_still(
     async def complete() -> bool:
         return bool((await admin.get(f"{jobs}/stalled"))["status"].get("succeeded"))
 
-    await until(complete)
+    await until(complete, 120)
 
 
 async def test_a_killed_api_server_refuses(control_plane: ControlPlane, admin: Client) -> None:

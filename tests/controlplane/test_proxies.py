@@ -40,6 +40,8 @@ async def caller(
     await admin.post(f"/apis/rbac.authorization.k8s.io/v1/namespaces/{namespace}/rolebindings", binding)
     answer = await admin.post(f"/api/v1/namespaces/{namespace}/serviceaccounts/default/token", {"spec": {}})
     trust = ssl.create_default_context(cadata=control_plane.ca_pem.decode())
+    async with Client(control_plane.api_url, trust, token=answer["status"]["token"]) as direct:
+        await until(lambda: direct.get(f"/api/v1/namespaces/{namespace}/configmaps"), what="the right is known")
     async with Client(calls.url, trust, token=answer["status"]["token"]) as client:
         yield client
 
@@ -118,6 +120,7 @@ async def test_a_watch_streams_and_has_no_number(
     control_plane: ControlPlane, calls: CallProxy, caller: Client, admin: Client, namespace: str
 ) -> None:
     path = f"/api/v1/namespaces/{namespace}/configmaps"
+    await until(lambda: admin.exists(f"{path}/kube-root-ca.crt"), what="what every namespace gets")
     version = (await caller.get(path))["metadata"]["resourceVersion"]
     session = caller._session
     async with session.get(path, params={"watch": "true", "resourceVersion": version}) as stream:

@@ -100,9 +100,10 @@ async def test_a_slow_job_ends_by_hand(admin: Client, namespace: str, exit_code:
 
 
 async def test_a_slow_job_ends_at_its_deadline(admin: Client, namespace: str) -> None:
-    job = a_job("late", "11.3.0-slow", activeDeadlineSeconds=1)
-    await admin.post(f"/apis/batch/v1/namespaces/{namespace}/jobs", job)
+    jobs = f"/apis/batch/v1/namespaces/{namespace}/jobs"
+    await admin.post(jobs, a_job("late", "11.3.0-slow"))
     await pod_of(admin, namespace, "late")
+    await admin.patch(f"{jobs}/late", {"spec": {"activeDeadlineSeconds": 1}})
     await ended(admin, namespace, "late", "Failed")
 
 
@@ -119,7 +120,6 @@ async def test_a_job_waits_for_its_image(admin: Client, namespace: str) -> None:
 
 async def test_a_pod_vanishes_from_a_job(admin: Client, namespace: str) -> None:
     await admin.post(f"/apis/batch/v1/namespaces/{namespace}/jobs", a_job("vanish", "11.3.0-vanish"))
-    await pod_of(admin, namespace, "vanish")
     await ended(admin, namespace, "vanish", "Failed")
 
     async def gone() -> bool:

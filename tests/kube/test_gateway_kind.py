@@ -40,14 +40,14 @@ async def test_a_gateway_that_asks_for_a_job_tells_of_a_newer_schema(tmp_path: P
     async with followed(tmp_path, STOCK, STOCK, NEWER) as (_, kind, changed):
         await kind.look()
         kind.seen(ASKS)
-        await asyncio.wait_for(changed.wait(), 5)
+        await asyncio.wait_for(changed.wait(), 30)
         assert kind.mirrors
 
 
 async def test_a_schema_that_takes_long_to_be_published_is_found_all_the_same(tmp_path: Path) -> None:
     async with followed(tmp_path, *[STOCK] * 8, NEWER) as (_, kind, changed):
         kind.seen(ASKS)
-        await asyncio.wait_for(changed.wait(), 10)
+        await asyncio.wait_for(changed.wait(), 30)
         assert kind.mirrors
 
 

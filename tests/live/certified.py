@@ -10,6 +10,7 @@ import ssl
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any, Self
@@ -48,6 +49,8 @@ DEPLOYMENT = {
     },
 }
 DEPLOYMENTS = "/apis/apps/v1/namespaces/team-a/deployments"
+LEAVES, HANDSHAKES = 6, 50
+"""How many a storm has to see at least."""
 
 
 class Site:
@@ -134,15 +137,6 @@ class Site:
     async def annotate(self, path: str, key: str) -> None:
         await self.admin.patch(path, {"metadata": {"annotations": {key: str(time.time())}}})
 
-    async def writes(self) -> int:
-        """Give how often the leader wrote bundles."""
-        total = 0
-        for replica in self.replicas:
-            if "controller" in replica.component.name:
-                told = await asyncio.to_thread(replica.metrics)
-                total += sum(int(float(n)) for n in re.findall(r"ca_bundle_repairs_total\{.*\} (\S+)", told))
-        return total
-
 
 class Storm:
     """Calls through the API server and strict handshakes, while certificates are renewed, rotated and deleted."""
@@ -161,7 +155,7 @@ class Storm:
     def __init__(self, site: Site, calls: int, clients: int) -> None:
         self._site = site
         self._calls, self._clients = calls, clients
-        self._left = iter(range(calls))
+        self._left = self._numbers()
         self._done = asyncio.Event()
         self.finished = self.handshakes = 0
         self.failures: list[str] = []
@@ -191,6 +185,13 @@ class Storm:
             )
             total += sum(map(float, re.findall(pattern, told)))
         return total
+
+    def _numbers(self) -> Iterator[int]:
+        """Number the calls: as many as were asked for, and on until all that is asserted of leaves was seen."""
+        for number in itertools.count():
+            if number >= self._calls and len(self.leaves) >= LEAVES and self.handshakes >= HANDSHAKES:
+                return
+            yield number
 
     async def _call(self) -> None:
         plane = self._site.installation.plane
@@ -228,11 +229,15 @@ class Storm:
                 _, act, paths = acts.pop(0)
                 for path in paths:
                     # One that was deleted a moment ago is made anew.
-                    await until(partial(self._site.admin.exists, path), 30, f"{path} is there")
+                    await until(partial(self._site.admin.exists, path), what=f"{path} is there")
+                    await self._look()  # what is there may be gone before the next look
                     await (self._site.admin.delete(path) if act == "delete" else self._site.annotate(path, act))
-            with contextlib.suppress(ApiError):  # there is none for a moment
-                self.leaves.add(await self._site.leaf())
+            await self._look()
             await asyncio.sleep(0.2)
+
+    async def _look(self) -> None:
+        with contextlib.suppress(ApiError):  # there is none for a moment
+            self.leaves.add(await self._site.leaf())
 
 
 class Caller:
@@ -262,7 +267,7 @@ class Caller:
                 self._task.result()
             return self.calls >= wanted and time.monotonic() > end
 
-        await until(enough, 30, "further calls")
+        await until(enough, what="further calls")
 
     async def _run(self) -> None:
         while True:

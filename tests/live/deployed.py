@@ -16,6 +16,7 @@ from tests.controlplane.arguments import free_ports
 from tests.controlplane.client import Client, until
 from tests.controlplane.cluster import ControlPlane
 from tests.controlplane.processes import Component, Spawner
+from tests.live.certified import DEPLOYMENT
 from tests.live.installation import Replica
 from tests.live.test_cli import Done, Person
 
@@ -83,13 +84,23 @@ class Deployed:
         """Tell whether every process says that it is ready."""
         return all([await asyncio.to_thread(replica.ready) for replica in self._replicas])
 
-    async def register_by_url(self, port: int) -> None:
-        """Have the API server reach the webhooks on a port of loopback, and not by their Service."""
+    async def trusted(self) -> None:
+        """Wait until every process is ready, and the API server knows the bundle that it trusts them by."""
+        await until(self.ready, 120, "every process is ready")
+        path = "/apis/apps/v1/namespaces/default/deployments"
+        await until(lambda: self.admin.post(path, DEPLOYMENT, dryRun="All"), what="the webhooks are trusted")
+
+    async def register_by_url(self, port: int, seconds: int = 0) -> None:
+        """Have the API server reach the webhooks on a port of loopback, not by their Service.
+
+        They get so many ``seconds`` for a verdict, if any are named: a busy machine is no webhook that is away.
+        """
         for kind in ("mutating", "validating"):
             path = f"{CONFIGURATIONS}/{kind}webhookconfigurations/schemagate"
             found = await self.admin.get(path)
             for hook in found["webhooks"]:
                 service = hook["clientConfig"].pop("service")
+                hook["timeoutSeconds"] = seconds or hook["timeoutSeconds"]
                 hook["clientConfig"]["url"] = f"https://127.0.0.1:{port}{service['path']}"
             await self.admin.put(path, found)
 

@@ -23,7 +23,7 @@ from tests.controlplane.processes import Component, Spawner, wait_until
 MANIFESTS: Final = Path(__file__).parents[2] / "manifests" / "base"
 NAMESPACE: Final = "schemagate"
 _PROGRAM: Final = Path(sys.executable).with_name("schemagate")
-_START_SECONDS: Final = 60
+_START_SECONDS: Final = 180
 _PLURALS: Final = {
     "ClusterRole": ("rbac.authorization.k8s.io/v1", "clusterroles"),
     "ClusterRoleBinding": ("rbac.authorization.k8s.io/v1", "clusterrolebindings"),

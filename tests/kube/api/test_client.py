@@ -201,13 +201,13 @@ async def test_every_try_is_observed(tmp_path: Path) -> None:
         assert seconds >= 0
         seen.append((verb, resource, code))
 
-    async def ask(client: Client) -> None:
+    async def ask(client: Client, seconds: float) -> None:
         with pytest.raises(ClusterError):
-            await client.request("GET", PODS.path("a", "p", "log"), timeout=0.1)
+            await client.request("GET", PODS.path("a", "p", "log"), timeout=seconds)
 
     async with serving([status(404), hanging()]) as api, client_of(api, tmp_path, observe=observe) as client:
-        await ask(client)
-        await ask(client)
+        await ask(client, 10.0)
+        await ask(client, 0.1)
         async with client.stream(JOBS.path(), {"watch": "true"}):
             pass
     assert seen == [("GET", "pods/log", 404), ("GET", "pods/log", 0), ("WATCH", "jobs", 200)]

@@ -126,7 +126,7 @@ async def test_a_watch_that_lasted_and_ended_well_is_opened_again_at_once(tmp_pa
 
 
 async def test_a_server_that_hangs_is_left(tmp_path: Path) -> None:
-    pace = replace(PACE, page=0.05, connect=0.05)
+    pace = replace(PACE, page=1.0, connect=1.0)
     async with following(tmp_path, [hanging(), listed()], [hanging(), silent()], pace) as (api, reflector, _, _):
         await api.until(watches=2)
         assert reflector.failures == 2

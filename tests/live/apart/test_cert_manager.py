@@ -69,7 +69,7 @@ class Site:
         assert files is not None
         seen = self.replica.log.count("certificate_reloaded")
         mount(self.folder, files)
-        await until(lambda: self._reloaded(seen), 30, "it is served")
+        await until(lambda: self._reloaded(seen), 60, "it is served")
         return files["tls.crt"]
 
     async def _reloaded(self, seen: int) -> bool:
@@ -111,8 +111,8 @@ async def site(tmp_path: Path) -> AsyncIterator[Site]:
 async def test_issued_injected_and_renewed_without_a_failed_call(site: Site) -> None:
     await until(site.injected, 60, "the cainjector fills in the bundle")
     await site.admin.post("/api/v1/namespaces", {"metadata": {"name": "team-a"}})
-    await site.admin.post(DEPLOYMENTS, DEPLOYMENT)
-    await until(lambda: _works(site), 30, "the API server trusts it")
+    await until(lambda: site.admin.post(DEPLOYMENTS, DEPLOYMENT), what="the API server trusts it")
+    await until(lambda: _works(site), what="a change is judged")
     done = asyncio.Event()
     callers = [asyncio.create_task(site.call(done)) for _ in range(CLIENTS)]
     try:
@@ -152,7 +152,7 @@ async def test_another_authority_needs_no_restart(site: Site) -> None:
     await site.next_leaf(served["tls.crt"])
     assert (await leaf(site.admin))["ca.crt"] != served["ca.crt"]
     await until(site.injected, 60, "the cainjector fills in its bundle")
-    await until(lambda: asyncio.to_thread(site.replica.ready), 30, "the replica is ready again")
+    await until(lambda: asyncio.to_thread(site.replica.ready), 60, "the replica is ready again")
 
 
 async def _works(site: Site) -> bool:

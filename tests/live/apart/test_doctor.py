@@ -44,6 +44,7 @@ class Site:
     def __init__(self, deployed: Deployed, world: World, leader: Replica, person: Person) -> None:
         self.deployed, self.world, self.leader, self.person = deployed, world, leader, person
         self.admin = deployed.admin
+        self.code, self.lines = 0, list[Line]()
 
     async def ask(self, *flags: str) -> tuple[int, list[Line]]:
         """Give exit code and lines."""
@@ -60,7 +61,8 @@ class Site:
 
         async def there() -> bool:
             nonlocal last
-            last = [line for line in (await self.ask())[1] if line["level"] != "OK"]
+            self.code, self.lines = await self.ask()
+            last = [line for line in self.lines if line["level"] != "OK"]
             return sorted((line["level"], line["check"]) for line in last) == sorted(expected)
 
         try:
@@ -75,11 +77,15 @@ class Site:
         before = await self.admin.get(path)
         after = copy.deepcopy(before)
         change(after)
-        await self.admin.put(path, after)
+        await until(lambda: self._put(path, after), what=f"{path} is changed")
         yield
+        await until(lambda: self._put(path, before), what=f"{path} is as it was")
+
+    async def _put(self, path: str, wanted: Manifest) -> Manifest:
+        """Store an object, whatever its version is now: controllers write its status meanwhile."""
         version = (await self.admin.get(path))["metadata"]["resourceVersion"]
-        before["metadata"]["resourceVersion"] = version
-        await self.admin.put(path, before)
+        wanted["metadata"]["resourceVersion"] = version
+        return await self.admin.put(path, wanted)
 
 
 @pytest.fixture
@@ -97,7 +103,7 @@ async def site(plane: ControlPlane, tmp_path: Path) -> AsyncIterator[Site]:
             await deployed.register_by_url(port)
             await deployed.start("webhook", port, SCHEMAGATE_CERTIFICATE_NAMES="127.0.0.1")
             leader = await deployed.start("controller", SCHEMAGATE_CERTIFICATE_NAMES="127.0.0.1")
-            await until(deployed.ready, 90, "every process is ready")
+            await deployed.trusted()
             world = World(admin, "team-a", plane)
             await world.operator_gateway(**{MIGRATION_JOB: "enabled"})
             await world.reaches("Complete", image=OLD)
@@ -108,9 +114,8 @@ async def site(plane: ControlPlane, tmp_path: Path) -> AsyncIterator[Site]:
 
 async def test_a_healthy_installation_is_well_and_every_fault_is_found_by_its_line(site: Site) -> None:
     await site.finds()
-    code, lines = await site.ask()
-    assert code == 0
-    assert {line["check"] for line in lines} == {check.value for check in Check}
+    assert site.code == 0
+    assert {line["check"] for line in site.lines} == {check.value for check in Check}
     before = await site.admin.items("/apis/apps/v1/namespaces/default/deployments")
     assert before == []  # the canary was a dry run
 

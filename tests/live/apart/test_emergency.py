@@ -25,7 +25,7 @@ CONFIGURATIONS = "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigu
 BREAK_GLASS = "Let one rollout through"
 STUCK = "The lock of the migrations is stuck"
 LOCK = "validatingadmissionpolicybinding.admissionregistration.k8s.io/deployments.lock.schemagate.io"
-SECONDS = 30
+SECONDS = 60
 SLOW = f"{NEW}-slow"
 
 

@@ -107,16 +107,17 @@ async def test_from_nothing_to_enforced_and_out_again(deployed: Deployed, world:
 
     ports = free_ports(2)
     async with Balancer(ports) as balancer:
-        await deployed.register_by_url(balancer.port)
+        await deployed.register_by_url(balancer.port, seconds=30)
         for port in ports:
             await deployed.start("webhook", port, SCHEMAGATE_CERTIFICATE_NAMES="127.0.0.1")
             await deployed.start("controller", SCHEMAGATE_CERTIFICATE_NAMES="127.0.0.1")
-        await until(deployed.ready, 90, "every process is ready")
+        await deployed.trusted()
 
         # The first Gateway: it runs, is governed by one annotation, and what runs already is complete.
         await world.operator_gateway(**{MIGRATION_JOB: "enabled"})
         await world.reaches("Complete", image=OLD)
         assert not await world.jobs()
+        await world.shut()
         # The upgrade: denied, migrated, let through, started in skip.
         assert "schemagate" in await world.denial("ssg", NEW)
         await world.wants(NEW)
@@ -146,10 +147,10 @@ async def test_named_namespaces_are_migrated_and_in_others_the_gate_stays_shut(
     assert done.code == 0, done.err
     named = World(deployed.admin, "gateways", deployed.plane)
     (port,) = free_ports(1)
-    await deployed.register_by_url(port)
+    await deployed.register_by_url(port, seconds=30)
     await deployed.start("webhook", port, SCHEMAGATE_CERTIFICATE_NAMES="127.0.0.1")
     await deployed.start("controller", SCHEMAGATE_CERTIFICATE_NAMES="127.0.0.1")
-    await until(deployed.ready, 90, "every process is ready")
+    await deployed.trusted()
     for gateway in (named, world):
         await gateway.operator_gateway(**{MIGRATION_JOB: "enabled"})
         await gateway.reaches("Complete", image=OLD)
@@ -207,7 +208,7 @@ async def installed(deployed: Deployed, by: str) -> None:
 async def removed(deployed: Deployed, by: str) -> None:
     """Take away all that was installed, records included."""
     if by == "kubectl":
-        done = await deployed.kubectl("delete", "-k", SELF_MANAGED)
+        done = await deployed.kubectl("delete", "--ignore-not-found", "-k", SELF_MANAGED)
     else:
         done = await deployed.helm(by, "uninstall", "schemagate", "--wait")
         assert done.code == 0, done

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.controlplane.client import Client
+from tests.controlplane.client import Client, until
 from tests.controlplane.cluster import ControlPlane
 from tests.live.deployed import CHART, CONFIGURATIONS, DEFINITION, IMAGE, NAMESPACE, Deployed
 from tests.manifests.rendering import HELMS
@@ -86,7 +86,12 @@ async def test_a_release_comes_moves_on_and_goes_and_records_stay(
     assert await admin.exists(f"{CONFIGURATIONS}/validatingadmissionpolicybindings/migrations.lock.schemagate.io")
     assert await columns(deployed) == before + 1
     assert not await admin.exists(GONE)
-    assert (await deployed.deployment("webhook"))["status"]["availableReplicas"] == 3
+
+    async def available() -> bool:
+        return bool((await deployed.deployment("webhook"))["status"].get("availableReplicas") == 3)
+
+    # Helm looks at the ReplicaSet, whose counts come first.
+    await until(available, what="all replicas are available")
     (hook,) = (await admin.get(VALIDATING))["webhooks"]
     assert (hook["timeoutSeconds"], hook["clientConfig"]["caBundle"]) == (5, BUNDLE)
 

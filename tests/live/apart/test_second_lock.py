@@ -16,6 +16,7 @@ from tests.controlplane.client import ApiError, Client, until
 from tests.controlplane.cluster import ControlPlane
 from tests.controlplane.kubelet import pod_of
 from tests.live.installation import MANIFESTS, path_of
+from tests.live.people import holds
 from tests.live.standing import Standing
 from tests.live.tenant import forged_job, tenant
 from tests.live.test_cli import Person
@@ -99,7 +100,7 @@ async def locked(asked: Awaitable[object], words: str = LOCKED) -> bool:
 async def test_an_image_passes_once_its_migration_is_complete_and_a_rollback_too(here: World) -> None:
     await here.patch("GatewayMigration", "ssg", {"spec": {"image": NEW}})
     await here.reaches("Complete", image=NEW)
-    await here.set_image("ssg", NEW)
+    await until(lambda: here.set_image("ssg", NEW), what="the lock knows of it")
     await here.settled()
     assert await locked(here.set_image("ssg", NEWER))
     await here.set_image("ssg", OLD)
@@ -189,7 +190,8 @@ async def test_a_paused_rollout_is_stored_and_resumed_once_it_is_migrated(here: 
     assert await locked(here.patch("Deployment", "ssg", {"spec": {"paused": False}}))
     await here.wants(NEW)
     await here.reaches("Complete", image=NEW)
-    await here.patch("Deployment", "ssg", {"spec": {"paused": False}})
+    resume = {"spec": {"paused": False}}
+    await until(lambda: here.patch("Deployment", "ssg", resume), what="the lock knows of it")
     await here.settled()
 
 
@@ -223,6 +225,7 @@ async def test_break_glass_opens_it_to_a_person_who_holds_the_verb(here: World, 
         assert await locked(account.patch(path, patch, "application/json-patch+json"))
     grant = ("create", "rolebinding", "dora", "--clusterrole=edit", "--user=dora", "-n", here.namespace)
     assert "created" in await kubectl(plane, *grant)
+    await holds(here, "dora", "patch", "apps", "deployments")
     attempt = ("set", "image", "deployment/ssg", f"gateway={NEW}", "-n", here.namespace, "--as=dora")
     assert LOCKED in await kubectl(plane, *attempt, fails=True)
     await here.set_image("ssg", NEW)
@@ -230,10 +233,10 @@ async def test_break_glass_opens_it_to_a_person_who_holds_the_verb(here: World, 
 
 
 async def test_what_is_held_is_released_past_it(here: World, plane: ControlPlane, tmp_path: Path) -> None:
-    await here.patch(
-        "Deployment", "ssg", {"spec": {"paused": True}, "metadata": {"annotations": {HELD: "0" * 16}}}
-    )
-    await here.set_image("ssg", SLOW)
+    containers = (await here.get("Deployment", "ssg"))["spec"]["template"]["spec"]["containers"]
+    containers[0]["image"] = SLOW
+    spec = {"paused": True, "template": {"spec": {"containers": containers}}}
+    await here.patch("Deployment", "ssg", {"metadata": {"annotations": {HELD: "0" * 16}}, "spec": spec})
     person = Person(plane.admin_kubeconfig, tmp_path)
     done = await person.runs("schemagate", "release", "--all", "-A")
     assert done.code == 0, done
@@ -299,7 +302,7 @@ async def test_the_whole_life_of_a_rollout_passes_with_webhooks_and_lock(site: S
     await world.reaches("Complete", image=OLD)
     await world.wants(NEW)
     await world.reaches("Complete", image=NEW)
-    await world.set_image("ssg", NEW)
+    await until(lambda: world.set_image("ssg", NEW), what="the lock knows of it")
     await world.settled()
     assert all(skips(pod) for pod in await world.pods())
 

@@ -1,5 +1,6 @@
 """Taking schemagate away, in the order of the page and in the wrong one: nothing stays, nothing is held."""
 
+import asyncio
 from pathlib import Path
 
 import pytest
@@ -50,9 +51,10 @@ async def held(world: World) -> None:
     await world.reaches("Complete", image=OLD)
 
     async def paused() -> bool:
-        return bool((await world.set_image("ssg", SLOW))["spec"].get("paused"))
+        return bool((await world.set_image("ssg", SLOW, dryRun="All"))["spec"].get("paused"))
 
-    await until(paused, what="it is held")
+    await until(paused, what="the webhook knows")
+    assert (await world.set_image("ssg", SLOW))["spec"]["paused"]
     await world.reaches("Running", image=SLOW)
 
 
@@ -164,7 +166,7 @@ async def test_a_controller_whose_records_kind_vanishes_lets_go_what_nobody_guar
     await free(mine)
     # The label still asks; without records there is nothing to migrate by, so that it stays held.
     assert (await labelled.get("Deployment", "ssg"))["spec"]["paused"]
-    assert site.controller.ready()
+    await until(lambda: asyncio.to_thread(site.controller.ready), what="the controller is ready")
     assert "Traceback" not in site.controller.log
 
     await site.mend()
