@@ -48,6 +48,37 @@ async def test_what_another_webhook_keeps_waiting_is_on_record_once_it_is_stored
         assert [item["toImage"] for item in await kept(world)] == [NEW]
 
 
+async def test_what_somebody_else_makes_the_api_server_ask_again_counts_again_in_the_record_alone(
+    world: World, controller: Replica
+) -> None:
+    await guarded(world, mode="Warn")
+    path = world.path("Deployment", "ssg")
+    async with other_webhook(world) as asked:
+        await until(lambda: refused_by_it(world), what="the API server asks the other webhook")
+        asked.clear()
+        since = world.plane.audit_position()
+        with world.plane.frozen("kube-controller-manager"):
+            change = asyncio.create_task(world.set_image("ssg", NEW))
+            await asyncio.wait_for(asked.wait(), 60)
+            # Before the change is stored, another is: the API server begins anew with that, webhooks included.
+            await world.admin.patch(f"{path}/status", {"status": {"collisionCount": 7}})
+            await change
+
+    async def counted() -> bool:
+        return [item["count"] for item in await kept(world)] == [2]
+
+    async def in_the_log() -> list[str]:
+        return [
+            event["verb"]
+            for event in world.plane.audit_events(since)
+            if event.get("annotations", {}).get("deployments.validate.schemagate.io/decision") == "would-deny"
+            and event["objectRef"]["namespace"] == world.namespace
+        ]
+
+    await until(counted, what="both verdicts are in the record")
+    assert await until(in_the_log, what="the audit log of the API server") == ["patch"]
+
+
 async def refused_by_it(world: World) -> bool:
     """Tell whether the other webhook is asked, by a dry run that is on no record."""
     try:
@@ -63,14 +94,19 @@ async def kept(world: World) -> list[Manifest]:
 
 
 @asynccontextmanager
-async def other_webhook(world: World) -> AsyncIterator[None]:
-    """Have somebody else judge Deployments of the test's namespace as well, slowly, and refuse one image."""
+async def other_webhook(world: World) -> AsyncIterator[asyncio.Event]:
+    """Have somebody else judge Deployments of the test's namespace as well, slowly, and refuse one image.
+
+    The event is set when it is asked about another image than the first.
+    """
+    about_another = asyncio.Event()
 
     async def judge(asked: web.Request) -> web.Response:
         request = (await asked.json())["request"]
         containers = request["object"]["spec"]["template"]["spec"]["containers"]
         image = next(item["image"] for item in containers if item["name"] == "gateway")
         if image != OLD:
+            about_another.set()
             await asyncio.sleep(SECONDS)
         answer = {"uid": request["uid"], "allowed": image != NEWER, "status": {"message": "another says no"}}
         review = {"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "response": answer}
@@ -101,7 +137,7 @@ async def other_webhook(world: World) -> AsyncIterator[None]:
     name = f"other-{world.namespace}"
     await world.admin.post(CONFIGURATIONS, {"metadata": {"name": name}, "webhooks": [webhook]})
     try:
-        yield
+        yield about_another
     finally:
         await world.admin.delete(f"{CONFIGURATIONS}/{name}")
         await runner.cleanup()
