@@ -6,7 +6,8 @@ from *after* that renewal was stored, and ``duration`` is the longer one. Both c
 so the wall clocks of machines do not matter, only that no steady clock runs faster than another by more than
 ``duration / deadline``. Every write of the Lease is conditional on the version that was read.
 
-What remains is a write that left in time and arrives late. It has to be conditional itself (resourceVersion, UID).
+What remains is a write that left in time and arrives late. It has to be conditional itself (resourceVersion, UID),
+or harmless when it is late, as an Event is.
 """
 
 import asyncio
