@@ -112,11 +112,11 @@ class ControlPlane(Access):
 
     def freeze(self, component: str) -> None:
         """Stop a program where it stands; its connections stay open and say nothing."""
-        self.components[component].send(signal.SIGSTOP)
+        self.components[component].freeze()
 
     def thaw(self, component: str) -> None:
         """Let a frozen program go on."""
-        self.components[component].send(signal.SIGCONT)
+        self.components[component].thaw()
 
     def compact(self) -> int:
         """Forget all history before now, and give the revision.

@@ -112,12 +112,24 @@ class Component:
         """Send a signal to the process and what it started."""
         os.killpg(self.pid, number)
 
+    def freeze(self) -> None:
+        """Stop the process where it stands, and return once it does: a busy machine may let it run on for a while.
+
+        Its first thread is told, tells the others, and needs a core for that (signal(7), Linux).
+        """
+        self.send(signal.SIGSTOP)
+        wait_until(lambda: _stands(self.pid), 60, f"{self.name} does not stand still")
+
+    def thaw(self) -> None:
+        """Let a frozen process go on."""
+        self.send(signal.SIGCONT)
+
     def stop(self, number: int = signal.SIGKILL, seconds: float = 10) -> None:
         """End the process, if need be by force when the time is over; also one that is frozen."""
         if self._process is None or not self.running:
             return
         self.send(number)
-        self.send(signal.SIGCONT)
+        self.thaw()
         try:
             self._process.wait(seconds)
         except subprocess.TimeoutExpired:
@@ -128,6 +140,15 @@ class Component:
         """Give the end of the log."""
         with self.log.open(errors="replace") as file:
             return "".join(deque(file, lines))
+
+
+def _stands(pid: int) -> bool:
+    """Tell whether all threads of a process are stopped."""
+    states = []
+    for thread in Path(f"/proc/{pid}/task").iterdir():
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            states.append((thread / "stat").read_text().rpartition(")")[2].split()[0])
+    return set(states) <= {"T"}
 
 
 def started(pid: int) -> int | None:

@@ -1,6 +1,5 @@
 """Our own Job run otherwise than we made it: by a tenant with ``edit``, who may change pods and suspend Jobs."""
 
-import signal
 
 import pytest
 
@@ -71,7 +70,7 @@ async def test_another_pod_in_place_of_that_of_our_job(world: World, controller:
 async def test_a_pod_that_is_gone_before_it_can_be_looked_at(world: World, controller: Replica) -> None:
     status = await running(world, SLOW)
     pod = world.path("Pod", (await pod_of_job(world, status))["metadata"]["name"])
-    controller.component.send(signal.SIGSTOP)
+    controller.component.freeze()
     try:
         await world.finish()
         await ended(world, status["job"]["name"])
@@ -83,7 +82,7 @@ async def test_a_pod_that_is_gone_before_it_can_be_looked_at(world: World, contr
 
         await until(gone)
     finally:
-        controller.component.send(signal.SIGCONT)
+        controller.component.thaw()
     await tampered(world, "the pod that succeeded is not there to be checked")
 
 

@@ -22,6 +22,7 @@ async def test_a_held_rollout_goes_on_when_its_migration_is_complete(world: Worl
     await world.reaches("Complete", image=OLD)
 
     await would_hold(world)
+    await world.wants(IMAGE)  # what its operator then writes
     held = await world.set_image("ssg", IMAGE)
     assert any("held" in warning for warning in world.admin.warnings)
     assert held["spec"]["paused"]

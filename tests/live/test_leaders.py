@@ -169,7 +169,7 @@ async def test_a_leader_that_slept_past_its_lease_writes_nothing_on_waking(
     await world.reaches("Running", image=SLOW)
 
     await told(world, "MigrationStarted", "Deployment")  # then the leader has nothing left to write
-    old.component.send(signal.SIGSTOP)
+    await asyncio.to_thread(old.component.freeze)
     slept = time.monotonic()
     # What it finds on waking is work: the Job has ended, the record and the Gateway have changed.
     await world.finish()
@@ -177,7 +177,7 @@ async def test_a_leader_that_slept_past_its_lease_writes_nothing_on_waking(
     taken = time.monotonic() - slept
     complete = await world.reaches("Complete", image=SLOW)
     lease = await lease_of(world.admin)
-    old.component.send(signal.SIGCONT)
+    old.component.thaw()
 
     async def old_has_stopped() -> bool:
         return "lease_lost" in old.log and not await leads(old)

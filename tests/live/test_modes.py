@@ -131,7 +131,8 @@ async def test_the_default_mode_releases_what_an_earlier_one_held(
     first = no_controller.start("controller")
     await world.reaches("Complete", image=OLD)
     failing = f"{NEW}-fail"
-    await until(lambda: world.set_image("ssg", failing), what="the webhook knows")
+    await until(functools.partial(answers_as, world, "Hold"), what="the webhook knows")
+    await world.set_image("ssg", failing)
     await world.reaches("Failed", image=failing)
     first.component.stop(signal.SIGTERM)
     await world.patch("GatewayMigration", "ssg", {"spec": {"mode": None}})
