@@ -1,6 +1,5 @@
 """Our own Job run otherwise than we made it: by a tenant with ``edit``, who may change pods and suspend Jobs."""
 
-
 import pytest
 
 from tests.controlplane.client import STRATEGIC, until

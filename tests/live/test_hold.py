@@ -21,7 +21,7 @@ async def test_a_held_rollout_goes_on_when_its_migration_is_complete(world: Worl
     await world.write_record("ssg", mode="Hold")
     await world.reaches("Complete", image=OLD)
 
-    await would_hold(world)
+    await world.would_hold()
     await world.wants(IMAGE)  # what its operator then writes
     held = await world.set_image("ssg", IMAGE)
     assert any("held" in warning for warning in world.admin.warnings)
@@ -78,21 +78,12 @@ async def test_what_is_written_back_from_a_dump_of_a_held_one_goes_on(world: Wor
     assert HELD not in free["metadata"]["annotations"]
 
 
-async def would_hold(world: World) -> None:
-    """Wait until the webhook knows the mode: a dry run of another image comes back paused."""
-
-    async def paused() -> bool:
-        return bool((await world.set_image("ssg", IMAGE, dryRun="All"))["spec"].get("paused"))
-
-    await until(paused, what="the webhook knows")
-
-
 async def held(world: World, name: str = "ssg") -> Manifest:
     """Have a Gateway run under Hold, and its next image held while its Job runs; gives the Deployment."""
     await world.operator_gateway()
     await world.write_record(name, mode="Hold")
     await world.reaches("Complete", image=OLD)
-    await would_hold(world)
+    await world.would_hold()
     await world.set_image(name, IMAGE)
     await world.reaches("Running", image=IMAGE)
     found = await until(lambda: noted(world), what="the Deployment controller has seen the pause")
@@ -114,7 +105,7 @@ async def test_the_operators_patches_change_nothing_until_the_release(world: Wor
     patch = {"spec": {**wanted, "paused": None}}
 
     since = world.plane.audit_position()
-    await would_hold(world)
+    await world.would_hold()
     await world.wants(IMAGE)
     await world.patch("Deployment", "ssg", patch)
     first = await until(lambda: noted(world), what="the Deployment controller has seen the pause")
@@ -260,7 +251,7 @@ async def test_a_label_that_is_taken_off_leaves_nothing_held(world: World, contr
     await label(world, "hold")
     await world.reaches("Complete", image=OLD)
     failing = f"{NEW}-fail"
-    await would_hold(world)
+    await world.would_hold()
     await world.set_image("ssg", failing)
     await world.reaches("Failed", image=failing)
     assert (await world.get("Deployment", "ssg"))["spec"]["paused"]

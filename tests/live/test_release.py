@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from tests.controlplane.client import until
 from tests.controlplane.cluster import ControlPlane
 from tests.live.installation import Installation, Replica
 from tests.live.test_cli import Person
@@ -23,11 +22,7 @@ def person(control_plane: ControlPlane, tmp_path: Path) -> Person:
 
 async def held(world: World, image: str = SLOW) -> None:
     """Have a rollout held."""
-
-    async def paused() -> bool:
-        return bool((await world.set_image("ssg", image, dryRun="All"))["spec"].get("paused"))
-
-    await until(paused, what="the webhook knows")
+    await world.would_hold()
     assert (await world.set_image("ssg", image))["spec"]["paused"]
 
 

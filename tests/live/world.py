@@ -207,6 +207,14 @@ class World:
 
         await until(denied, what=f"the webhook knows that {name} is guarded")
 
+    async def would_hold(self, image: str = f"{NEWER}-never") -> None:
+        """Wait until the webhook knows that it is to hold: a dry run of another image comes back paused."""
+
+        async def paused() -> bool:
+            return bool((await self.set_image("ssg", image, dryRun="All"))["spec"].get("paused"))
+
+        await until(paused, what="the webhook knows the mode")
+
     async def jobs(self) -> list[Manifest]:
         """Give the Jobs, oldest first."""
         found = await self.admin.items(self.path("Job"))

@@ -36,7 +36,7 @@ async def here(site: Standing) -> World:
     await world.operator_gateway()
     await world.write_record("ssg")
     await world.reaches("Complete", image=OLD)
-    await guarded(world)
+    await world.shut()
     return world
 
 
@@ -52,19 +52,6 @@ def reader(plane: ControlPlane, here: World, tmp_path: Path) -> Reader:
     }
     (tmp_path / "manifests").symlink_to(MANIFESTS.parent)
     return Reader(PAGE, plane, tmp_path, settings)
-
-
-async def guarded(world: World) -> None:
-    """Wait until the webhooks know that the Gateway is guarded."""
-
-    async def denied() -> bool:
-        try:
-            await world.set_image("ssg", NEW, dryRun="All")
-        except ApiError as error:
-            return error.status == 403
-        return False
-
-    await until(denied, what="the webhooks know")
 
 
 async def paused(world: World) -> Manifest:
@@ -146,7 +133,7 @@ async def test_the_gate_is_opened_for_all_and_closed_again(site: Standing, here:
     await other.operator_gateway()
     await other.write_record("ssg")
     await other.reaches("Complete", image=OLD)
-    await guarded(other)
+    await other.shut()
     await site.end(site.webhook, site.controller)
     told = await reader.done("What is wrong")
     assert f"{here.namespace}/ssg: would disable its record and resume it" in told

@@ -49,11 +49,7 @@ async def by_label(site: Standing) -> World:
 
 async def held(world: World) -> None:
     await world.reaches("Complete", image=OLD)
-
-    async def paused() -> bool:
-        return bool((await world.set_image("ssg", SLOW, dryRun="All"))["spec"].get("paused"))
-
-    await until(paused, what="the webhook knows")
+    await world.would_hold()
     assert (await world.set_image("ssg", SLOW))["spec"]["paused"]
     await world.reaches("Running", image=SLOW)
 
