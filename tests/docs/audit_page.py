@@ -57,8 +57,8 @@ rejections of its Gateway, or with `--from-audit-log FILE` the audit log of kube
 level Metadata or above, gzip or not, `-` for standard input). The log holds every one, and neither images nor
 what came of them. Dry runs are in neither. A record counts verdicts, the log requests: where somebody else writes
 the same Deployment meanwhile, the API server asks for the verdict on one request again. Of a log
-{KEPT:,} distinct rejections are kept; what is left out, and lines that are no events, are counted on standard error, and so are requests that passed because the webhook
-did not answer.
+{KEPT:,} distinct rejections are kept; what is left out, and lines that are no events, are counted on standard
+error, and so are requests that passed because the webhook did not answer.
 
 It exits with 0 however many there are. `-o junit` fails those that stopped a rollout and are open still. `-o
 json`:
