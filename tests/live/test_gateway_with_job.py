@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.controlplane.client import ApiError, Client, until
+from tests.controlplane.client import Client, until
 from tests.controlplane.objects import install, owned, stock, with_migration_job
 from tests.live.installation import Installation, Replica
 from tests.live.world import NEW, OLD, Manifest, World, skips
@@ -82,11 +82,7 @@ async def test_its_job_is_waited_for_and_its_status_left_to_it(
     await world.reaches("Pending", image=image)
 
     async def told() -> bool:
-        try:
-            await world.set_image("ssg", image, dryRun="All")
-        except ApiError as error:
-            return "waiting for the operator's" in error.message
-        return False
+        return "waiting for the operator's" in await world.refusal("ssg", image)
 
     await until(told, what="the webhook knows of the operator's Job")
     assert "waiting for the operator's" in await world.denial("ssg", image)

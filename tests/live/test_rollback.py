@@ -1,6 +1,6 @@
 """Going back to what was migrated before: at once, or never where the record says so."""
 
-from tests.controlplane.client import ApiError, until
+from tests.controlplane.client import until
 from tests.live.installation import Replica
 from tests.live.world import NEW, OLD, World, skips
 
@@ -40,16 +40,7 @@ async def test_a_record_may_deny_it_until_it_allows_it(world: World, controller:
         f"kubectl patch gwm ssg -n {world.namespace} --type merge -p '" + '{"spec":{"rollback":"Allow"}}' + "'"
     )
     await world.patch("GatewayMigration", "ssg", {"spec": {"mode": "Hold"}})
-    assert "denies rollbacks" in await until(lambda: refusal(world), what="the webhook knows")
+    assert "denies rollbacks" in await until(lambda: world.refusal("ssg", OLD), what="the webhook knows")
     await world.patch("GatewayMigration", "ssg", {"spec": {"rollback": "Allow"}})
     await until(lambda: world.set_image("ssg", OLD), what="the webhook knows")
     await world.settled()
-
-
-async def refusal(world: World) -> str:
-    """Give the words with which the older image is refused in a dry run; empty when it is not."""
-    try:
-        await world.set_image("ssg", OLD, dryRun="All")
-    except ApiError as error:
-        return error.message
-    return ""

@@ -124,6 +124,14 @@ class World:
         assert caught.value.status == 403, caught.value
         return caught.value.message
 
+    async def refusal(self, name: str, image: str, container: str = "gateway") -> str:
+        """Give the words with which an image is denied in a dry run; empty when it is not."""
+        try:
+            await self.set_image(name, image, container, dryRun="All")
+        except ApiError as error:
+            return error.message if error.status == 403 else ""
+        return ""
+
     # What people see.
 
     async def get(self, kind: str, name: str) -> Manifest:
@@ -198,14 +206,10 @@ class World:
     async def shut(self, name: str = "ssg", container: str = "gateway") -> None:
         """Wait until the webhook knows, by watches of its own, that a Gateway is guarded: a dry run is denied."""
 
-        async def denied() -> bool:
-            try:
-                await self.set_image(name, f"{NEWER}-never", container, dryRun="All")
-            except ApiError as error:
-                return error.status == 403
-            return False
-
-        await until(denied, what=f"the webhook knows that {name} is guarded")
+        await until(
+            lambda: self.refusal(name, f"{NEWER}-never", container),
+            what=f"the webhook knows that {name} is guarded",
+        )
 
     async def would_hold(self, image: str = f"{NEWER}-never") -> None:
         """Wait until the webhook knows that it is to hold: a dry run of another image comes back paused."""
